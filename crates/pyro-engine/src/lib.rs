@@ -1,0 +1,16 @@
+//! Environments, one-shot VMs and (later) workspaces: everything pyro does,
+//! without any door.
+//!
+//! Owns: what is on disk ([`layout`]), what an operation tells while it runs
+//! ([`events`]), what went wrong ([`error`]).
+//! Refuses: parsing arguments and rendering results (the doors), driving a
+//! VMM (pyro-vmm), framing (pyro-proto).
+
+pub mod environments;
+pub mod error;
+pub mod events;
+pub mod layout;
+
+pub use error::{Error, Kind, Result};
+pub use events::{Cancel, Event, EventSink, NoEvents};
+pub use layout::Layout;

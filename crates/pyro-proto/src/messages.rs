@@ -1,0 +1,160 @@
+//! Requests and replies, carried as JSON in OPEN and CLOSE frames.
+//!
+//! Owns: every message type and the protocol version. Refuses: I/O and
+//! policy; defaults and ranges are the engine's.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of everything in this crate. Both sides must have the same one:
+/// the agent is in the initramfs that the host wrote, so they always do.
+pub const PROTOCOL: u32 = 1;
+
+/// Channel numbers of an exec stream.
+pub mod channel {
+    /// Host to agent: the command's standard input.
+    pub const STDIN: u8 = 0;
+    /// Agent to host: the command's standard output.
+    pub const STDOUT: u8 = 1;
+    /// Agent to host: the command's standard error.
+    pub const STDERR: u8 = 2;
+    /// Host to agent: each byte is a signal number for the command's process group.
+    pub const SIGNAL: u8 = 3;
+}
+
+/// Name of the virtio-serial port that carries the stream.
+pub const PORT_NAME: &str = "pyro";
+
+/// First message of a session, host to agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Must be [`PROTOCOL`].
+    pub protocol: u32,
+    /// Chosen anew for each session; the answer repeats it, so an answer to
+    /// an older session (one frozen in a template) is told apart.
+    pub nonce: String,
+    /// The host's version, for diagnostics.
+    pub version: String,
+}
+
+/// The agent's answer to [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The agent's [`PROTOCOL`].
+    pub protocol: u32,
+    /// The nonce of the hello it answers.
+    pub nonce: String,
+    /// The agent's version.
+    pub version: String,
+    /// Whether [`Request::Configure`] was done already.
+    pub configured: bool,
+}
+
+/// What the host asks of the agent; one stream each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// Once per guest, before anything else: time, entropy, name, disks.
+    Configure(Configure),
+    /// Run one command.
+    Exec(Exec),
+    /// End everything in order and power the machine off.
+    PowerOff,
+}
+
+/// Makes a machine out of a fresh or cloned kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configure {
+    /// Host time, nanoseconds since the Unix epoch.
+    pub time_unix_ns: u64,
+    /// Fresh random bytes as hex, credited to the guest's pool and followed
+    /// by a reseed, so that two clones of one template never share a key stream.
+    pub entropy_hex: String,
+    /// The guest's host name.
+    pub hostname: String,
+    /// Block device of the root file system's writable layer, for example `/dev/vdb`;
+    /// none when the agent runs without a machine.
+    pub scratch_device: Option<String>,
+}
+
+/// How a command is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// One string for `/bin/sh -lc`.
+    Shell(String),
+    /// Program and arguments, looked up in PATH.
+    Argv(Vec<String>),
+}
+
+/// Runs one command in its own session and process group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// What to run.
+    pub command: Command,
+    /// Variables on top of the agent's environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Working folder, created when missing; the agent's default when absent.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// Deadline; at it the whole group is killed, and what it printed is kept.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Whether stdin follows on [`channel::STDIN`]; otherwise it is `/dev/null`.
+    #[serde(default)]
+    pub stdin: bool,
+    /// Host time, nanoseconds since the Unix epoch; the guest's clock is
+    /// stepped when it is off by more than half a second (a host that slept).
+    pub time_unix_ns: u64,
+}
+
+/// What the agent answers, in the CLOSE frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Configure`].
+    Configured(Configured),
+    /// To [`Request::Exec`].
+    Exited(Exited),
+    /// To [`Request::PowerOff`], just before the machine goes.
+    PoweringOff,
+    /// The request could not be carried out.
+    Failed(Failed),
+}
+
+/// The guest is ready for commands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    /// `uname -r` of the guest.
+    pub kernel: String,
+    /// Microseconds the agent needed.
+    pub micros: u64,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// The command's code; 128 + n when signal n ended it; 124 at the deadline.
+    pub exit_code: i32,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// Whether the deadline ended it.
+    pub timed_out: bool,
+    /// Milliseconds from start to end, on the guest's monotonic clock.
+    pub duration_ms: u64,
+    /// Bytes sent on stdout.
+    pub stdout_bytes: u64,
+    /// Bytes sent on stderr.
+    pub stderr_bytes: u64,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
+    /// `mount`, `busy`, `internal`.
+    pub code: String,
+    /// One lower-case sentence that names the thing.
+    pub message: String,
+}
