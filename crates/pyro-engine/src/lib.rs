@@ -10,7 +10,9 @@ pub mod environments;
 pub mod error;
 pub mod events;
 pub mod layout;
+pub mod vms;
 
+pub use environments::Environments;
 pub use error::{Error, Kind, Result};
 pub use events::{Cancel, Event, EventSink, NoEvents};
 pub use layout::Layout;

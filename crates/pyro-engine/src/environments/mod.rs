@@ -1,1 +1,4 @@
 //! Environments.
+/// Installed and installable environments.
+#[derive(Clone, Debug)]
+pub struct Environments;
