@@ -1,0 +1,138 @@
+//! What can go wrong with a machine.
+//!
+//! Owns: one error type for every backend, each with a stable code and the
+//! next step. Refuses: logging.
+
+use std::path::PathBuf;
+
+/// A machine could not be started, driven or frozen.
+#[derive(Debug, thiserror::Error)]
+pub enum VmmError {
+    /// The VMM's program is not there.
+    #[error("{program} was not found{}", .looked_at.as_ref().map(|path| format!(" at {}", path.display())).unwrap_or_default())]
+    Missing {
+        /// Name of the program.
+        program: &'static str,
+        /// The place named by an environment variable, if one was.
+        looked_at: Option<PathBuf>,
+    },
+    /// The program is there and does not do.
+    #[error("{} cannot be used: {reason}", program.display())]
+    Unusable {
+        /// Its path.
+        program: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Namespaces or identities could not be set up.
+    #[error("the VMM could not be confined: {0}")]
+    Confinement(String),
+    /// The VMM ended by itself during the start, or refused its arguments.
+    #[error("{program} ended during {during}: {detail}")]
+    Start {
+        /// Name of the program.
+        program: &'static str,
+        /// What was under way.
+        during: &'static str,
+        /// The last lines it printed.
+        detail: String,
+    },
+    /// A control command failed.
+    #[error("{command} failed: {detail}")]
+    Control {
+        /// The QMP command or API path.
+        command: String,
+        /// The VMM's words.
+        detail: String,
+    },
+    /// No answer in time.
+    #[error("the VMM did not answer {what} within {seconds} s")]
+    TimedOut {
+        /// What was asked.
+        what: String,
+        /// The bound, in seconds.
+        seconds: u64,
+    },
+    /// The backend has no such ability.
+    #[error("the {backend} backend cannot {ability}")]
+    Unsupported {
+        /// Name of the backend.
+        backend: &'static str,
+        /// The ability, as a verb.
+        ability: &'static str,
+    },
+    /// The template is not what was frozen.
+    #[error("template {} is not usable: {reason}", path.display())]
+    Template {
+        /// Its folder.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A system call failed.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+impl VmmError {
+    /// For `map_err`: names the action.
+    pub fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            action: action.into(),
+            source,
+        }
+    }
+
+    /// Stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "vmm_missing",
+            Self::Unusable { .. } => "vmm_unusable",
+            Self::Confinement(_) => "confinement",
+            Self::Start { .. } => "vmm_start",
+            Self::Control { .. } => "vmm_control",
+            Self::TimedOut { .. } => "vmm_timeout",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Template { .. } => "template",
+            Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => "no_space",
+            Self::Io { .. } => "io",
+        }
+    }
+
+    /// The next step, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing {
+                program: "qemu-system-x86_64",
+                looked_at: None,
+            } => {
+                "install it (Debian, Ubuntu: apt-get install qemu-system-x86), or set PYRO_QEMU_BIN"
+            }
+            Self::Missing {
+                program: "qemu-system-x86_64",
+                ..
+            } => "correct or unset PYRO_QEMU_BIN",
+            Self::Unusable { .. } | Self::Start { .. } => {
+                "run pyro doctor --probe to see what this machine can do"
+            }
+            Self::Confinement(_) => {
+                "run pyro doctor: it shows which namespaces this user may create and why not"
+            }
+            Self::TimedOut { .. } => {
+                "the machine may be overloaded; try again, and run pyro doctor if it stays so"
+            }
+            Self::Template { .. } => "run pyro prepare --force to make it anew",
+            Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => {
+                "free some disk space"
+            }
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! What a machine is made of, and what a running one can be asked.
+//!
+//! Owns: the backend-neutral description and the [`Machine`] trait. Refuses:
+//! silently doing nothing: what a backend cannot do is in [`Capabilities`]
+//! and answers [`VmmError::Unsupported`].
+
+use crate::error::VmmError;
+use crate::template::Template;
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// What executes the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// The processor itself, through /dev/kvm.
+    Kvm,
+    /// QEMU's translator: a real guest kernel on any host.
+    Tcg,
+}
+
+impl Accelerator {
+    /// `kvm` or `tcg`, as QEMU and the payloads spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+}
+
+/// What to build.
+#[derive(Debug)]
+pub struct MachineSpec {
+    /// Virtual CPUs.
+    pub vcpu_count: u32,
+    /// Memory in MiB.
+    pub mem_size_mib: u32,
+    /// Kernel image as ELF.
+    pub kernel: File,
+    /// Initial RAM file system with the agent.
+    pub initramfs: File,
+    /// Added to the kernel command line of the backend.
+    pub kernel_args: String,
+    /// In order: `/dev/vda`, `/dev/vdb`, …
+    pub drives: Vec<Drive>,
+}
+
+/// A block device.
+#[derive(Debug)]
+pub struct Drive {
+    /// The raw image, opened as it is to be used.
+    pub file: File,
+    /// Whether the guest may only read it.
+    pub read_only: bool,
+    /// Whether its content must survive a crash of the host; a drive that
+    /// dies with the machine is never flushed.
+    pub durable: bool,
+}
+
+/// What a backend can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Runs a kernel of its own, apart from the host's.
+    pub guest_kernel: bool,
+    /// Can freeze into and start from a [`Template`].
+    pub templates: bool,
+}
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit code of the VMM, 128 + n after signal n.
+    pub code: i32,
+    /// The last lines it printed on stderr.
+    pub stderr: String,
+}
+
+/// A machine that runs. Dropping it ends it and everything inside.
+pub trait Machine: Send {
+    /// The stream to the agent; given out once.
+    fn take_agent_stream(&mut self) -> Option<UnixStream>;
+
+    /// Freezes it into `dir`, which must exist and be empty; the machine is over.
+    ///
+    /// # Errors
+    /// [`VmmError::Unsupported`], or what the VMM refused.
+    fn freeze(&mut self, dir: &Path) -> Result<Template, VmmError>;
+
+    /// Halts all vCPUs.
+    ///
+    /// # Errors
+    /// [`VmmError::Unsupported`], or what the VMM refused.
+    fn pause(&mut self) -> Result<(), VmmError>;
+
+    /// Lets halted vCPUs go on.
+    ///
+    /// # Errors
+    /// As [`Machine::pause`].
+    fn resume(&mut self) -> Result<(), VmmError>;
+
+    /// Waits for its end; `None` when it still runs after `timeout`.
+    fn wait(&mut self, timeout: Duration) -> Option<Ended>;
+
+    /// Ends it now, with everything inside.
+    fn kill(&mut self);
+
+    /// Host process ids: the VMM's own first.
+    fn pids(&self) -> Vec<u32>;
+
+    /// The last part of its serial console, invalid UTF-8 replaced.
+    fn serial_tail(&self) -> String;
+
+    /// Why the VMM halted the guest by itself, for example a full host disk.
+    fn halted_because(&self) -> Option<String>;
+}

@@ -1,0 +1,190 @@
+//! Which QEMU, and starting machines with it.
+//!
+//! Owns: the lookup (`PYRO_QEMU_BIN`, then PATH), the version, and the two
+//! ways up: [`Qemu::boot`] and [`Qemu::restore`].
+
+use super::running::{QemuMachine, Start};
+use crate::error::VmmError;
+use crate::machine::{Accelerator, Capabilities, Machine, MachineSpec};
+use crate::template::Template;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// A QEMU program on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QemuBinary {
+    /// Its path, links resolved.
+    pub path: PathBuf,
+    /// Size, inode and mtime as text: changes when the file does, and costs
+    /// no execution to know. Part of every template's key.
+    pub identity: String,
+}
+
+impl QemuBinary {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// [`VmmError::Missing`], or [`VmmError::Unusable`] when the file is not executable.
+    pub fn find() -> Result<Self, VmmError> {
+        let named = std::env::var_os("PYRO_QEMU_BIN")
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from);
+        let missing = || VmmError::Missing {
+            program: PROGRAM,
+            looked_at: named.clone(),
+        };
+        let path = match &named {
+            Some(path) => path.clone(),
+            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+                .map(|folder| folder.join(PROGRAM))
+                .find(|path| path.is_file())
+                .ok_or_else(missing)?,
+        };
+        let path = path.canonicalize().map_err(|_| missing())?;
+        let metadata = path.metadata().map_err(|_| missing())?;
+        if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
+            return Err(VmmError::Unusable {
+                program: path,
+                reason: "it is not an executable file".into(),
+            });
+        }
+        let identity = format!(
+            "{}:{}:{}:{}",
+            metadata.size(),
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec()
+        );
+        Ok(Self { path, identity })
+    }
+
+    /// Runs it for its version, for example `7.2.22`. Not on the way to a machine.
+    ///
+    /// # Errors
+    /// [`VmmError::Unusable`] with what it printed.
+    pub fn version(&self) -> Result<String, VmmError> {
+        let unusable = |reason: String| VmmError::Unusable {
+            program: self.path.clone(),
+            reason,
+        };
+        let output = Command::new(&self.path)
+            .arg("--version")
+            .output()
+            .map_err(|error| unusable(error.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.split_whitespace()
+            .skip_while(|word| *word != "version")
+            .nth(1)
+            .map(str::to_owned)
+            .ok_or_else(|| unusable(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+}
+
+/// The backend.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    /// The program.
+    pub binary: QemuBinary,
+    /// What executes the guest's instructions.
+    pub accelerator: Accelerator,
+    /// The host's counter rate in kHz, for a guest under TCG.
+    pub tsc_khz: u64,
+}
+
+impl Qemu {
+    /// What it can do.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            guest_kernel: true,
+            templates: true,
+        }
+    }
+
+    /// Everything of a machine's making that a frozen state depends on.
+    #[must_use]
+    pub fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String> {
+        let mut parts = vec![
+            super::NAME.to_owned(),
+            self.binary.identity.clone(),
+            self.accelerator.as_str().to_owned(),
+            // Only TCG tells the guest a rate; with KVM the processor's flags matter.
+            match self.accelerator {
+                Accelerator::Tcg => self.tsc_khz.to_string(),
+                Accelerator::Kvm => processor(),
+            },
+        ];
+        parts.extend(
+            super::arguments::machine(self, spec, &super::arguments::Numbers::default())
+                .into_iter()
+                .map(|argument| argument.to_string_lossy().into_owned()),
+        );
+        parts
+    }
+
+    /// Starts a machine from its kernel. With `freeze_into` its memory lies
+    /// in a file there, and [`Machine::freeze`] can be called with that folder.
+    ///
+    /// # Errors
+    /// [`VmmError`]: confinement, start, I/O.
+    pub fn boot(
+        &self,
+        spec: &MachineSpec,
+        freeze_into: Option<&Path>,
+    ) -> Result<Box<dyn Machine>, VmmError> {
+        let start = match freeze_into {
+            None => Start::Boot,
+            Some(dir) => {
+                let (memory, state) = crate::template::create_files(dir)?;
+                memory
+                    .set_len(u64::from(spec.mem_size_mib) << 20)
+                    .map_err(VmmError::io(format!(
+                        "size the memory file in {}",
+                        dir.display()
+                    )))?;
+                Start::BootToFreeze { memory, state }
+            }
+        };
+        Ok(Box::new(QemuMachine::start(self, spec, start)?))
+    }
+
+    /// Starts a machine from a template; it runs when this returns.
+    ///
+    /// # Errors
+    /// [`VmmError`]: confinement, start, a refused state.
+    pub fn restore(
+        &self,
+        spec: &MachineSpec,
+        template: &Template,
+    ) -> Result<Box<dyn Machine>, VmmError> {
+        Ok(Box::new(QemuMachine::start(
+            self,
+            spec,
+            Start::Restore { template },
+        )?))
+    }
+}
+
+/// Model and flags of the processor: a state frozen under KVM holds them.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| {
+            [
+                "vendor_id",
+                "cpu family",
+                "model",
+                "stepping",
+                "microcode",
+                "flags",
+            ]
+            .iter()
+            .any(|key| line.starts_with(key))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
