@@ -51,17 +51,86 @@ impl EventSink for NoEvents {
 
 /// Asks a running operation to end. Clones share the request.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+struct Asked {
+    yes: bool,
+    next: u64,
+    waiting: Vec<(u64, Box<dyn FnOnce() + Send>)>,
+}
 
 impl Cancel {
-    /// Asks for the end; idempotent and safe in a signal-handling thread.
+    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the end; idempotent. Not for use inside a signal handler.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        let waiting = {
+            let mut asked = self.asked();
+            asked.yes = true;
+            std::mem::take(&mut asked.waiting)
+        };
+        for (_, wake) in waiting {
+            wake();
+        }
     }
 
     /// Whether the end was asked for.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.asked().yes
+    }
+
+    /// Calls `wake` once when the end is asked for (at once if it was), until
+    /// the guard is dropped. So a waiting operation need not look again and again.
+    #[must_use]
+    pub fn on_cancel(&self, wake: impl FnOnce() + Send + 'static) -> CancelGuard {
+        let mut asked = self.asked();
+        if asked.yes {
+            drop(asked);
+            wake();
+            return CancelGuard { cancel: self.clone(), id: 0 };
+        }
+        asked.next += 1;
+        let id = asked.next;
+        asked.waiting.push((id, Box::new(wake)));
+        CancelGuard { cancel: self.clone(), id }
+    }
+}
+
+/// Takes a wake-up back when dropped.
+pub struct CancelGuard {
+    cancel: Cancel,
+    id: u64,
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        self.cancel.asked().waiting.retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn a_wake_up_happens_once_and_not_after_its_guard() {
+        let (cancel, count) = (Cancel::default(), Arc::new(AtomicU32::new(0)));
+        let wake = |count: &Arc<AtomicU32>| {
+            let count = count.clone();
+            move || drop(count.fetch_add(1, Ordering::SeqCst))
+        };
+        drop(cancel.on_cancel(wake(&count)));
+        let kept = cancel.on_cancel(wake(&count));
+        cancel.cancel();
+        cancel.cancel();
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        let late = cancel.on_cancel(wake(&count));
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+        drop((kept, late));
     }
 }

@@ -200,7 +200,10 @@ impl Confined {
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         let mut pids = vec![self.child.id()];
-        while let Some(below) = pids.last().and_then(|pid| only_child(*pid)) {
+        // Waiter, init, program; what the program started is not ours to name.
+        while pids.len() < 3
+            && let Some(below) = pids.last().and_then(|pid| only_child(*pid))
+        {
             pids.push(below);
         }
         pids.reverse();

@@ -1,0 +1,128 @@
+//! A sealed place to run `pyro` in.
+//!
+//! Owns: the shared cache, a state folder and home of each test's own, and
+//! looking for what was left behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+pub const ENVIRONMENT: &str = "debian:12";
+
+/// One test's surroundings.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub cache: PathBuf,
+}
+
+impl Place {
+    /// With the shared cache, the environment installed.
+    pub fn new() -> Self {
+        static INSTALLED: OnceLock<()> = OnceLock::new();
+        let place = Self { folder: tempfile::tempdir().unwrap(), cache: shared_cache() };
+        INSTALLED.get_or_init(|| place.install(ENVIRONMENT));
+        place
+    }
+
+    /// With an empty cache of its own.
+    pub fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        Self { folder, cache }
+    }
+
+    pub fn install(&self, environment: &str) {
+        let output = self.pyro(&["env", "pull", environment]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
+    pub fn pyro(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pyro"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("PYRO_ENVIRONMENT_CACHE_DIR", &self.cache)
+            .env("PYRO_STATE_DIR", self.folder.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `pyro run` of a shell line in the default environment.
+    pub fn run(&self, line: &str) -> Command {
+        self.run_with(&[], line)
+    }
+
+    pub fn run_with(&self, flags: &[&str], line: &str) -> Command {
+        let mut arguments = vec!["run", ENVIRONMENT];
+        arguments.extend(flags);
+        arguments.extend(["--", "sh", "-c", line]);
+        self.pyro(&arguments)
+    }
+
+    pub fn json(&self, flags: &[&str], line: &str) -> serde_json::Value {
+        let output = self.run_with(&[&["--json"], flags].concat(), line).output().unwrap();
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// Names in the cache that only a running pyro may own.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        [".templates", "linux-x86_64", ".scratch", ".images"]
+            .into_iter()
+            .flat_map(|folder| std::fs::read_dir(self.cache.join(folder)).into_iter().flatten().flatten())
+            .map(|entry| entry.path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.'))
+            .collect()
+    }
+}
+
+/// Shared by every run of the tests on this checkout.
+pub fn shared_cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-cache")
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The error object of a failed `--json` run, and that its exit code is 125.
+pub fn product_error(output: &Output) -> serde_json::Value {
+    assert_eq!(output.status.code(), Some(125), "{} {}", text(&output.stdout), text(&output.stderr));
+    let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stdout)));
+    assert_eq!(error["ok"], false);
+    error
+}
+
+/// Processes below `pid`, itself included.
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|pid| pid.parse().ok()).flat_map(family));
+    }
+    all
+}
+
+/// The VMM below a client, once it runs.
+pub fn vmm_below(client: u32) -> Option<u32> {
+    family(client).into_iter().find(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("qemu-system"))
+    })
+}
+
+pub fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+    })
+}
+
+/// Waits for something that has no event to wait for.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !holds() {
+        assert!(started.elapsed().as_secs() < 30, "never happened: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

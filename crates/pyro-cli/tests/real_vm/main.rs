@@ -1,0 +1,14 @@
+//! The program `pyro` on real guests under QEMU: what a user does, and every
+//! fault that can be produced with real parts.
+//!
+//! The environments are built once into `target/test-cache` (that takes some
+//! minutes on a new machine) and shared by all tests; state is each test's own.
+
+mod clients;
+mod damage;
+mod faults;
+mod guest;
+mod machine;
+mod output;
+mod places;
+mod users;

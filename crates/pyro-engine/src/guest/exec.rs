@@ -1,0 +1,134 @@
+//! Running one command in a guest.
+//!
+//! Owns: the streams of one exec on the host side: stdin pumped in, output
+//! handed out as it comes, deadlines. Refuses: sending a request twice; what
+//! was sent and got lost is an error.
+
+use super::output::{Captured, KEPT_BYTES, Output};
+use super::{Guest, decode, encode, now_unix_ns, unexpected};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use pyro_proto::messages::{self, Exec, Exited, Reply, Request, channel};
+use pyro_proto::{Incoming, Stream};
+use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long after a command's own deadline the agent's answer is awaited:
+/// it has to kill the group and send what is left.
+const ANSWER_MARGIN: Duration = Duration::from_secs(15);
+
+/// One command.
+pub struct Command<'a> {
+    /// For `/bin/sh -lc`.
+    pub shell: &'a str,
+    /// Deadline.
+    pub timeout: Duration,
+    /// Its standard input; none is `/dev/null`.
+    pub stdin: Option<File>,
+}
+
+/// How it ended and what it wrote.
+pub struct Finished {
+    /// The agent's account.
+    pub exited: Exited,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+}
+
+impl Guest {
+    /// Runs it to its end; output goes to `events` as it comes.
+    ///
+    /// # Errors
+    /// Why the guest is gone, `cancelled`, or the agent's refusal.
+    pub fn exec(&mut self, command: Command<'_>, events: &dyn EventSink, cancel: &Cancel) -> Result<Finished> {
+        let _woken = self.end_on(cancel)?;
+        let request = Request::Exec(Exec {
+            command: messages::Command::Shell(command.shell.to_owned()),
+            env: std::collections::BTreeMap::new(),
+            cwd: None,
+            timeout_ms: Some(u64::try_from(command.timeout.as_millis()).unwrap_or(u64::MAX)),
+            stdin: command.stdin.is_some(),
+            time_unix_ns: now_unix_ns(),
+        });
+        let request = encode(&request)?;
+        let stream = match self.link.open(&request) {
+            Ok(stream) => Arc::new(stream),
+            Err(error) => return Err(self.explain("running the command", &error, cancel)),
+        };
+        let _stdin = command.stdin.map(|file| StdinPump::start(file, stream.clone())).transpose()?;
+        // A deadline beyond what the clock can hold is none.
+        let deadline = Instant::now().checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
+        let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
+        let reply = loop {
+            match stream.receive(deadline) {
+                Ok(Incoming::Data(channel::STDOUT, bytes)) => {
+                    stdout.push(&bytes);
+                    events.event(Event::Stdout(bytes));
+                }
+                Ok(Incoming::Data(channel::STDERR, bytes)) => {
+                    stderr.push(&bytes);
+                    events.event(Event::Stderr(bytes));
+                }
+                Ok(Incoming::Close(reply)) => break reply,
+                Ok(Incoming::Data(..) | Incoming::End(_)) => {}
+                Err(error) => return Err(self.explain("running the command", &error, cancel)),
+            }
+        };
+        match decode(&reply)? {
+            Reply::Exited(exited) => Ok(Finished { exited, stdout: stdout.finish(), stderr: stderr.finish() }),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Copies a file descriptor into a stream until either ends.
+struct StdinPump {
+    stop: Arc<OwnedFd>,
+}
+
+impl StdinPump {
+    fn start(mut file: File, stream: Arc<Stream>) -> Result<Self> {
+        let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)
+            .map(Arc::new)
+            .map_err(|error| Error::runtime("stdin", format!("cannot wait for standard input: {error}")))?;
+        let stopped = stop.clone();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 32 * 1024];
+            loop {
+                let mut fds = [PollFd::new(&file, PollFlags::IN), PollFd::new(&*stopped, PollFlags::IN)];
+                match rustix::event::poll(&mut fds, None) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(_) => break,
+                    Ok(_) if !fds[1].revents().is_empty() => return,
+                    Ok(_) => {}
+                }
+                match file.read(&mut buffer) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                    Ok(count) => {
+                        if stream.send(channel::STDIN, &buffer[..count]).is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+            // A stream that is over needs no end.
+            let _ = stream.end(channel::STDIN);
+        });
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for StdinPump {
+    fn drop(&mut self) {
+        // The write can only fail on a full counter, which wakes as well.
+        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+    }
+}

@@ -1,0 +1,169 @@
+//! The writable layer of a guest.
+//!
+//! Owns: an empty ext4 of fixed virtual size, made once per size and copied
+//! sparsely (some 400 KiB) for each guest. A one-shot guest's copy has no
+//! name, so nothing is left however its process ends.
+//!
+//! The size is part of the frozen device state, hence fixed; blocks cost
+//! space when they are written.
+
+use crate::error::{Error, Result};
+use crate::layout::{Layout, make_private_dir};
+use rustix::fs::{Mode, OFlags, SeekFrom};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Virtual size in MiB unless asked otherwise.
+pub const DEFAULT_SCRATCH_MIB: u64 = 32 * 1024;
+
+/// An ext4 image without a name.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Open for reading and writing.
+    pub file: File,
+}
+
+impl Scratch {
+    /// Makes an empty one.
+    ///
+    /// # Errors
+    /// `no_space`, `read_only`, `mke2fs_missing`, `io`, each naming the path.
+    pub fn create(layout: &Layout, size_mib: u64) -> Result<Self> {
+        let empty = empty_image(layout, size_mib)?;
+        let folder = empty.path.parent().unwrap_or(Path::new("/"));
+        let source = File::open(&empty.path).map_err(Error::io("open", &empty.path))?;
+        let file = nameless(folder).map_err(Error::io("make a scratch image in", folder))?;
+        copy_sparse(&source, &file).map_err(Error::io("copy a scratch image into", folder))?;
+        Ok(Self { file })
+    }
+}
+
+struct Empty {
+    path: PathBuf,
+    /// Keeps an image that could not go into the cache.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// The image to copy; made on first use. A cache that cannot be written
+/// (installed for all users) makes it anew each time, beside the state.
+fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
+    let folder = layout.scratch();
+    let path = folder.join(format!("{size_mib}.ext4"));
+    if path.is_file() && rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok() {
+        return Ok(Empty { path, _temporary: None });
+    }
+    if make_private_dir(&folder).is_ok()
+        && let Ok(temporary) = tempfile::NamedTempFile::new_in(&folder)
+    {
+        format(temporary.path(), size_mib)?;
+        temporary
+            .persist(&path)
+            .map_err(|error| Error::io("rename into place", &path)(error.error))?;
+        return Ok(Empty { path, _temporary: None });
+    }
+    make_private_dir(&layout.state)?;
+    let temporary = tempfile::tempdir_in(&layout.state).map_err(Error::io("make a folder in", &layout.state))?;
+    let path = temporary.path().join("scratch.ext4");
+    File::create(&path).map_err(Error::io("create", &path))?;
+    format(&path, size_mib)?;
+    Ok(Empty { path, _temporary: Some(temporary) })
+}
+
+fn format(path: &Path, size_mib: u64) -> Result<()> {
+    let file = File::options().write(true).open(path).map_err(Error::io("open", path))?;
+    file.set_len(size_mib << 20).map_err(Error::io("size", path))?;
+    let output = Command::new("mke2fs")
+        .args(["-q", "-F", "-t", "ext4", "-m", "0"])
+        // A one-shot guest's disk dies with it: no journal, nothing reserved
+        // for growth, and the guest is told to leave the inode tables alone.
+        .args(["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0"])
+        .arg(path)
+        .env("PATH", search_path())
+        .output()
+        .map_err(|error| {
+            Error::runtime("mke2fs_missing", format!("cannot run mke2fs: {error}"))
+                .hint("install it (Debian, Ubuntu: apt-get install e2fsprogs)")
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::runtime("mke2fs", format!("mke2fs failed on {}: {words}", path.display())))
+}
+
+/// An ordinary user's PATH often lacks the folders mke2fs is in.
+fn search_path() -> std::ffi::OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    path
+}
+
+fn nameless(folder: &Path) -> std::io::Result<File> {
+    match rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(0o600)) {
+        Ok(file) => Ok(File::from(file)),
+        // Some file systems cannot: a name that is taken away at once then.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+            tempfile::tempfile_in(folder)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies data and keeps holes.
+fn copy_sparse(from: &File, to: &File) -> std::io::Result<()> {
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
+    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let mut offset = 0;
+    while offset < length {
+        let start = match rustix::fs::seek(from, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let end = rustix::fs::seek(from, SeekFrom::Hole(start))?;
+        copy_range(from, to, start, end)?;
+        offset = end;
+    }
+    Ok(())
+}
+
+fn copy_range(from: &File, to: &File, start: u64, end: u64) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut offset = start;
+    while offset < end {
+        let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+        let count = from.read_at(&mut buffer[..wanted], offset)?;
+        if count == 0 {
+            break;
+        }
+        to.write_all_at(&buffer[..count], offset)?;
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_copy_is_a_valid_sparse_file_system_without_a_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { cache: dir.path().join("cache"), state: dir.path().join("state") };
+        let scratch = Scratch::create(&layout, DEFAULT_SCRATCH_MIB).unwrap();
+        let metadata = scratch.file.metadata().unwrap();
+        assert_eq!((metadata.len(), metadata.nlink()), (32 << 30, 0));
+        assert!(metadata.blocks() * 512 < 4 << 20, "{} bytes allocated", metadata.blocks() * 512);
+        let path = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&scratch.file));
+        let check = Command::new("e2fsck").args(["-fn", &path]).env("PATH", search_path()).output().unwrap();
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+        let names: Vec<_> = std::fs::read_dir(layout.scratch()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["32768.ext4"]);
+    }
+}
