@@ -43,7 +43,7 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
         (Some(ended @ Ended::Failed(..)), _) => failure::show(&ended.into_error(), json),
         (_, Err(error)) => failure::show(&error, json),
         (_, Ok(response)) => {
-            let text = render::result(row.name, json, &request, &response, &sink);
+            let text = render::result(row.name, json, &response, &sink);
             match Stream::Stdout.write(text.as_bytes(), &cancel) {
                 Ok(()) => exit_code(&request, &response, json),
                 Err(Ended::Pipe) => output::BROKEN_PIPE,

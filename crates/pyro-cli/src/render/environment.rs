@@ -85,16 +85,17 @@ pub fn pruned(response: &Value) -> String {
     out
 }
 
-/// The plain facts of a verification, one per line.
-pub fn verified(name: &str, response: &Value) -> String {
-    let mut out = format!("Verified: {name}\n");
-    for (field, value) in response.as_object().into_iter().flatten() {
-        let plain = !(value.is_array() || value.is_object() || value.is_null());
-        if plain && value.as_str() != Some(name) {
-            let mut label = field.replace('_', " ");
-            label[..1].make_ascii_uppercase();
-            let _ = writeln!(out, "{label}: {}", text(response, field));
-        }
+pub fn verified(response: &Value) -> String {
+    let field = |name: &str| text(response, name);
+    let mut out = format!(
+        "Verified: {}\nVersion: {}\n",
+        field("name"),
+        field("version")
+    );
+    let _ = writeln!(out, "Kernel release: {}", field("kernel_release"));
+    for file in items(response, "files") {
+        let [name, digest, size] = ["name", "digest", "size_bytes"].map(|name| text(file, name));
+        let _ = writeln!(out, "- {name} sha256={digest} size={size}");
     }
     out
 }

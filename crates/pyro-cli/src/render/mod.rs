@@ -19,13 +19,7 @@ pub fn json(value: &impl Serialize) -> String {
 }
 
 /// What goes to stdout; a summary line goes to stderr at once.
-pub fn result(
-    operation: &str,
-    as_json: bool,
-    request: &Value,
-    response: &Value,
-    sink: &Sink,
-) -> String {
+pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> String {
     if as_json {
         return json(response);
     }
@@ -38,7 +32,7 @@ pub fn result(
         "env_pull" => environment::detail("Pulled", response),
         "env_build" => environment::detail("Built", response),
         "env_inspect" => environment::detail("Environment", response),
-        "env_verify" => environment::verified(&text(request, "environment"), response),
+        "env_verify" => environment::verified(response),
         "env_prune" => environment::pruned(response),
         "doctor" => doctor::report(response),
         "prepare" => prepared(response),
