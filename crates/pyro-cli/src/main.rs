@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! The program `pyro`: parses, calls the facade, renders, and decides nothing.
+//!
+//! ```text
+//! words -> tree (from the operation table) -> call -> Row::call -> render
+//!                                              ^ events: sink, signals: Cancel
+//! ```
+//!
+//! Owns: exit codes, the two output formats, signals, the terminal.
+//! Refuses: knowing what an operation does; a flag that is not in the table
+//! does not exist, `--json` and the hidden generators excepted.
+
+mod call;
+mod failure;
+mod generators;
+mod logs;
+mod output;
+mod render;
+mod signals;
+mod sink;
+mod tree;
+
+use output::{Ended, Stream};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    logs::start();
+    ExitCode::from(enter(std::env::args_os()))
+}
+
+fn enter(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
+    let matches = match tree::tree().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    match tree::chosen(&matches) {
+        tree::Chosen::Row(row, matches) => call::call(row, matches),
+        tree::Chosen::Completions(matches) => generators::completions(matches),
+        tree::Chosen::Man(matches) => generators::man(matches),
+    }
+}
+
+/// What the parser has to say: help and version are results, the rest is 2.
+fn usage(error: &clap::Error) -> u8 {
+    let text = error.render().to_string();
+    let stream = if error.use_stderr() {
+        Stream::Stderr
+    } else {
+        Stream::Stdout
+    };
+    match stream.write(text.as_bytes(), &pyro::Cancel::default()) {
+        Err(Ended::Pipe) if !error.use_stderr() => output::BROKEN_PIPE,
+        _ => u8::try_from(error.exit_code()).unwrap_or(2),
+    }
+}

@@ -1,11 +1,13 @@
 //! Environments, one-shot VMs and (later) workspaces: everything pyro does,
 //! without any door.
 //!
-//! Owns: what is on disk ([`layout`]), what an operation tells while it runs
-//! ([`events`]), what went wrong ([`error`]).
+//! Owns: what is on disk ([`layout`]), what this machine can do ([`doctor`]),
+//! what an operation tells while it runs ([`events`]), what went wrong
+//! ([`error`]).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
+pub mod doctor;
 pub mod environments;
 pub mod error;
 pub mod events;

@@ -1,1 +1,28 @@
-//! pyro
+//! The facade: every operation of pyro, defined once, and the Rust SDK.
+//!
+//! ```text
+//! door (CLI, later MCP and Python) -> Row::call -> ops/<verb> -> engine
+//! ```
+//!
+//! Owns: the table of operations ([`ops::TABLE`]) from which the doors derive
+//! their flags, schemas and texts, and the typed methods of [`Pyro`].
+//! Refuses: rendering (the doors) and doing the work (pyro-engine).
+//!
+//! ```no_run
+//! let pyro = pyro::Pyro::from_env()?;
+//! for environment in pyro.list_environments()?.result {
+//!     assert!(!environment.name.is_empty());
+//! }
+//! # Ok::<(), pyro::Error>(())
+//! ```
+
+mod client;
+pub mod command_line;
+pub mod operation;
+pub mod ops;
+mod vm_spec;
+
+pub use client::Pyro;
+pub use operation::{Context, Effect, Operation, Row};
+pub use pyro_engine::{Cancel, Error, Event, EventSink, Kind, Layout, NoEvents, Result};
+pub use pyro_engine::{doctor, environments, vms};

@@ -1,0 +1,86 @@
+//! One operation, from parsed words to an exit code.
+//!
+//! ```text
+//! parse --> Pyro::from_env --> Row::call --> result on stdout --> exit code
+//!   |            |                |              |
+//!   2           125         125, 128 + n     141 (nobody reads)
+//! ```
+//!
+//! Owns: the order of these steps. Refuses: formats (render) and messages
+//! (failure).
+
+use crate::output::{self, Ended, Stream};
+use crate::{failure, render, signals, sink::Sink, tree, usage};
+use clap::ArgMatches;
+use pyro::{Cancel, Context, Error, Pyro, Row};
+use rustix::termios::tcgetpgrp;
+use serde_json::Value;
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
+    let json = matches.get_flag(tree::JSON);
+    let request = match (row.parse)(matches) {
+        Ok(request) => request,
+        Err(error) => return usage(&error),
+    };
+    let cancel = Cancel::default();
+    let received = signals::receive(&cancel);
+    // demo is a JSON command by contract: its output is not streamed either.
+    let sink = Sink::new(json || row.name == "demo", &cancel);
+    let outcome = Pyro::from_env().and_then(|pyro| {
+        let context = Context {
+            events: &sink,
+            cancel: &cancel,
+            stdin: stdin(),
+        };
+        (row.call)(&pyro, request.clone(), &context)
+    });
+    sink.finish();
+    let exit_code = match (sink.ended(), outcome) {
+        (Some(Ended::Pipe), _) => output::BROKEN_PIPE,
+        (Some(ended @ Ended::Failed(..)), _) => failure::show(&ended.into_error(), json),
+        (_, Err(error)) => failure::show(&error, json),
+        (_, Ok(response)) => {
+            let text = render::result(row.name, json, &response, &sink);
+            match Stream::Stdout.write(text.as_bytes(), &cancel) {
+                Ok(()) => exit_code(&request, &response, json),
+                Err(Ended::Pipe) => output::BROKEN_PIPE,
+                Err(ended) => failure::show(&ended.into_error(), json),
+            }
+        }
+    };
+    received.exit_code().unwrap_or(exit_code)
+}
+
+/// What the guest's command reads: whatever pyro itself reads, in both output
+/// formats. A terminal too, so that `pyro run debian:12 -- cat` or an
+/// interpreter behaves as it does on the host; without it they would see the
+/// end of input at once and seem broken. In the background a terminal is
+/// left alone: reading it would stop the whole job. A closed stdin is
+/// /dev/null by the time main runs.
+fn stdin() -> Option<File> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() && tcgetpgrp(&stdin) != Ok(rustix::process::getpgrp()) {
+        return None;
+    }
+    stdin.as_fd().try_clone_to_owned().ok().map(File::from)
+}
+
+fn exit_code(request: &Value, response: &Value, json: bool) -> u8 {
+    if let Some(code) = response["exit_code"].as_i64() {
+        // Eight bits are all a parent sees.
+        return u8::try_from(code & 0xff).unwrap_or(failure::EXIT_CODE);
+    }
+    let issues = response["issues"].as_array().map_or(0, Vec::len);
+    if request["strict"] != true || issues == 0 {
+        return 0;
+    }
+    if !json {
+        let error = Error::runtime("issues", format!("doctor found {issues} issues"))
+            .hint("each issue above names its remedy");
+        failure::show(&error, json);
+    }
+    failure::EXIT_CODE
+}

@@ -1,0 +1,138 @@
+//! The doctor's report as text (contract: `cli.md` §5, with more lines
+//! between Networking and Daily loop).
+
+use super::{text, yes};
+use serde_json::Value;
+use std::fmt::Write;
+
+pub fn report(report: &Value) -> String {
+    let mut out = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(out, "{label}: {value}");
+    };
+    line("Platform", text(report, "platform"));
+    let runtime_ok = report["runtime_ok"] == true;
+    line(
+        "Runtime",
+        if runtime_ok { "PASS" } else { "FAIL" }.to_owned(),
+    );
+    line(
+        "KVM",
+        flags(
+            &report["kvm"],
+            &[
+                ("exists", "exists"),
+                ("readable", "readable"),
+                ("writable", "writable"),
+                ("usable", "usable"),
+            ],
+        ),
+    );
+    let runtime = &report["runtime"];
+    line("Environment cache", text(runtime, "cache_dir"));
+    line("Catalog version", text(runtime, "catalog_version"));
+    line(
+        "Capabilities",
+        flags(
+            &runtime["capabilities"],
+            &[
+                ("vm_boot", "supports_vm_boot"),
+                ("guest_exec", "supports_guest_exec"),
+                ("guest_network", "supports_guest_network"),
+            ],
+        ),
+    );
+    line(
+        "Networking",
+        flags(
+            &report["networking"],
+            &[
+                ("tun", "tun_available"),
+                ("ip_forward", "ip_forward_enabled"),
+            ],
+        ),
+    );
+    line("QEMU", qemu(&report["qemu"]));
+    line(
+        "Firecracker",
+        match &report["firecracker"]["binary"] {
+            Value::String(path) => path.clone(),
+            _ => "not found".to_owned(),
+        },
+    );
+    line(
+        "Environment builds",
+        flags(&report["build_tools"], &[("usable", "usable")]),
+    );
+    line(
+        "Free space",
+        mib(report["cache"]["free_bytes"]
+            .as_u64()
+            .map(|bytes| bytes >> 20)),
+    );
+    line(
+        "Available memory",
+        mib(report["memory"]["available_mib"].as_u64()),
+    );
+    line(
+        "User namespaces",
+        flags(&report["user_namespaces"], &[("usable", "usable")]),
+    );
+    let daily_loop = &report["daily_loop"];
+    let environment = text(daily_loop, "environment");
+    let status = text(daily_loop, "status").to_uppercase();
+    line("Daily loop", format!("{status} ({environment})"));
+    if status != "WARM" {
+        line("Reason", text(daily_loop, "reason"));
+        line("Run", format!("pyro prepare {environment}"));
+    }
+    if let Some(probe) = report.get("probe") {
+        line("Probe", self::probe(probe));
+    }
+    let issues = report["issues"].as_array().map_or(&[][..], Vec::as_slice);
+    if !issues.is_empty() {
+        out.push_str("Issues:\n");
+    }
+    for issue in issues {
+        let _ = writeln!(out, "- {}", issue.as_str().unwrap_or_default());
+    }
+    out
+}
+
+fn flags(object: &Value, names: &[(&str, &str)]) -> String {
+    let pairs: Vec<_> = names
+        .iter()
+        .map(|(label, field)| format!("{label}={}", yes(&object[field])))
+        .collect();
+    pairs.join(" ")
+}
+
+fn qemu(qemu: &Value) -> String {
+    match &qemu["version"] {
+        Value::String(version) => {
+            format!(
+                "{version} {}",
+                flags(qemu, &[("microvm", "microvm"), ("tcg", "tcg")])
+            )
+        }
+        _ => "not found".to_owned(),
+    }
+}
+
+fn probe(probe: &Value) -> String {
+    let result = &probe["result"];
+    if probe["ok"] == true {
+        let [backend, accelerator, start] =
+            ["backend", "accelerator", "start_kind"].map(|field| text(result, field));
+        format!(
+            "PASS backend={backend} accelerator={accelerator} start={start} duration_ms={}",
+            result["duration_ms"]
+        )
+    } else {
+        format!("FAIL {}", text(probe, "error"))
+    }
+}
+
+fn mib(mib: Option<u64>) -> String {
+    mib.map_or_else(|| "unknown".to_owned(), |mib| format!("{mib} MiB"))
+}

@@ -1,0 +1,114 @@
+//! Results as text: one JSON object, or the human form of each operation.
+//!
+//! Owns: which form an operation has. Refuses: exit codes and errors.
+
+mod doctor;
+mod environment;
+
+use crate::sink::Sink;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Two spaces, sorted keys, a newline at the end.
+pub fn json(value: &impl Serialize) -> String {
+    // Through Value, whose maps are sorted; writing one to a string cannot fail.
+    let sorted = serde_json::to_value(value).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// What goes to stdout; a summary line goes to stderr at once.
+pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> String {
+    if as_json {
+        return json(response);
+    }
+    match operation {
+        "vm_run" => {
+            sink.line(&run_summary(response));
+            String::new()
+        }
+        "env_list" => environment::list(response),
+        "env_pull" => environment::detail("Pulled", response),
+        "env_build" => environment::detail("Built", response),
+        "env_inspect" => environment::detail("Environment", response),
+        "env_verify" => environment::verified(response),
+        "env_prune" => environment::pruned(response),
+        "doctor" => doctor::report(response),
+        "prepare" => prepared(response),
+        // demo, and every operation that has no human form of its own.
+        _ => json(response),
+    }
+}
+
+fn run_summary(response: &Value) -> String {
+    format!(
+        "[run] environment={} execution_mode={} exit_code={} duration_ms={}",
+        text(response, "environment"),
+        text(response, "execution_mode"),
+        response["exit_code"],
+        response["duration_ms"]
+    )
+}
+
+fn prepared(response: &Value) -> String {
+    let result = if response["reused"] == true {
+        "reused"
+    } else {
+        "prepared"
+    };
+    format!(
+        "Prepare: {}\nDaily loop: {}\nResult: {result} network_prepared={}\n",
+        text(response, "environment"),
+        text(response, "status").to_uppercase(),
+        yes(&response["network_prepared"]),
+    )
+}
+
+/// A field as a person reads it; empty when absent or null.
+fn text(object: &Value, field: &str) -> String {
+    match &object[field] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn yes(value: &Value) -> &'static str {
+    if value == true { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_are_sorted_and_the_text_ends_with_a_newline() {
+        let text = super::json(&json!({"b": 1, "a": {"d": [], "c": null}}));
+        assert_eq!(
+            text,
+            "{\n  \"a\": {\n    \"c\": null,\n    \"d\": []\n  },\n  \"b\": 1\n}\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_of_a_run() {
+        let response = json!({"environment": "debian:12", "execution_mode": "guest_serial",
+            "exit_code": 7, "duration_ms": 12});
+        assert_eq!(
+            run_summary(&response),
+            "[run] environment=debian:12 execution_mode=guest_serial exit_code=7 duration_ms=12"
+        );
+    }
+
+    #[test]
+    fn a_reused_preparation_says_so() {
+        let response = json!({"environment": "debian:12", "status": "warm", "reused": true,
+            "network_prepared": false});
+        assert_eq!(
+            prepared(&response),
+            "Prepare: debian:12\nDaily loop: WARM\nResult: reused network_prepared=no\n"
+        );
+    }
+}

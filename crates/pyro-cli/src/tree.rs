@@ -1,0 +1,172 @@
+//! The command tree, made of the operation table.
+//!
+//! Owns: groups, `--json`, examples, the text around the commands. Refuses:
+//! arguments of operations; they come from the request types.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use clap_complete::Shell;
+use pyro::{Row, ops::TABLE};
+use std::path::PathBuf;
+
+/// Id of the flag that every command has.
+pub const JSON: &str = "json";
+
+const GROUPS: [(&str, &str); 1] = [(
+    "env",
+    "Manage environments, the systems that VMs are made of",
+)];
+
+const AFTER_HELP: &str = "\
+The path:
+  pyro doctor                            what this machine can do, and what to mend
+  pyro prepare                           install debian:12 and prove that VMs of it run
+  pyro run debian:12 -- git --version    one command in a VM of its own
+A later release adds `pyro mcp serve`, which gives a chat host the same computer.
+
+Exit codes: 0 success; `run` and `demo` exit with the guest's code (128 + n after
+signal n, 124 at the deadline); 125 pyro's own error, with its remedy; 2 usage;
+130, 143, 129 after Ctrl-C, TERM, HUP.
+
+Variables: PYRO_BACKEND, PYRO_ENVIRONMENT_CACHE_DIR, PYRO_STATE_DIR, PYRO_QEMU_BIN,
+PYRO_FIRECRACKER_BIN, PYRO_LOG (for example debug).";
+
+/// What the words asked for.
+pub enum Chosen<'a> {
+    /// An operation.
+    Row(&'static Row, &'a ArgMatches),
+    /// A completion script.
+    Completions(&'a ArgMatches),
+    /// The man pages.
+    Man(&'a ArgMatches),
+}
+
+pub fn tree() -> Command {
+    let mut root = Command::new("pyro")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A disposable microVM computer for coding agents")
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true);
+    for row in rows() {
+        let Some((name, groups)) = row.cli.split_last() else {
+            continue;
+        };
+        let command = leaf(row, name);
+        root = match groups.first() {
+            None => root.subcommand(command),
+            Some(group) => {
+                if root.find_subcommand(group).is_none() {
+                    root = root.subcommand(self::group(group));
+                }
+                root.mut_subcommand(*group, |group| group.subcommand(command))
+            }
+        };
+    }
+    root.subcommand(completions()).subcommand(man())
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().filter(|row| !row.cli.is_empty())
+}
+
+fn group(name: &'static str) -> Command {
+    let about = GROUPS.iter().find(|(known, _)| *known == name);
+    Command::new(name)
+        .about(about.map_or("", |(_, about)| about))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+}
+
+fn leaf(row: &Row, name: &'static str) -> Command {
+    let json = Arg::new(JSON)
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print one JSON object, also for errors, and nothing else");
+    let examples: String = row
+        .examples
+        .iter()
+        .map(|example| format!("\n  {example}"))
+        .collect();
+    (row.augment)(Command::new(name))
+        .arg(json)
+        .after_help(format!("Examples:{examples}"))
+}
+
+fn completions() -> Command {
+    Command::new("completions")
+        .about("Print a completion script")
+        .hide(true)
+        .arg(
+            Arg::new("shell")
+                .value_name("SHELL")
+                .required(true)
+                .value_parser(clap::value_parser!(Shell)),
+        )
+        .after_help(
+            "Examples:\n  pyro completions bash > ~/.local/share/bash-completion/completions/pyro",
+        )
+}
+
+fn man() -> Command {
+    Command::new("man")
+        .about("Write a man page for each command")
+        .hide(true)
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .value_name("DIR")
+                .required(true)
+                .value_hint(ValueHint::DirPath)
+                .value_parser(clap::value_parser!(PathBuf)),
+        )
+        .after_help("Examples:\n  pyro man --out ~/.local/share/man/man1")
+}
+
+pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
+    let mut words = Vec::new();
+    let mut deepest = matches;
+    while let Some((word, below)) = deepest.subcommand() {
+        words.push(word);
+        deepest = below;
+    }
+    match words.as_slice() {
+        ["completions"] => Chosen::Completions(deepest),
+        ["man"] => Chosen::Man(deepest),
+        words => match rows().find(|row| row.cli == words) {
+            Some(row) => Chosen::Row(row, deepest),
+            // The parser only accepts what tree() made.
+            None => unreachable!("no operation for {words:?}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chosen, chosen, rows, tree};
+
+    #[test]
+    fn the_tree_is_well_formed() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn every_example_parses_to_its_own_operation() {
+        for row in rows() {
+            for example in row.examples {
+                // The shell's part of an example is not pyro's to parse.
+                let own = example.rsplit("| ").next().unwrap();
+                let own = own.split(" < ").next().unwrap();
+                let words = shell_words::split(own).unwrap();
+                let matches = tree().try_get_matches_from(&words).unwrap_or_else(|error| {
+                    panic!("{example}: {error}");
+                });
+                match chosen(&matches) {
+                    Chosen::Row(found, _) => assert_eq!(found.name, row.name, "{example}"),
+                    _ => panic!("{example} is no operation"),
+                }
+            }
+        }
+    }
+}

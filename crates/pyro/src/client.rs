@@ -1,0 +1,124 @@
+//! The Rust SDK: the same operations as typed methods.
+//!
+//! Owns: the handles an operation works with. Refuses: I/O on construction; a
+//! machine without KVM, QEMU or a readable cache still gets a [`Pyro`], so
+//! that `doctor` can say what is missing.
+
+use crate::operation::{Context, Operation};
+use crate::ops;
+use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
+use crate::{Layout, Result, vm_spec};
+use pyro_engine::Environments;
+use pyro_engine::vms::Vms;
+
+/// Access to everything pyro does.
+pub struct Pyro {
+    pub(crate) layout: Layout,
+    pub(crate) environments: Environments,
+    pub(crate) vms: Vms,
+    backend: Option<String>,
+}
+
+impl Pyro {
+    /// Places and preferences from the environment variables.
+    ///
+    /// # Errors
+    /// When no place for cache or state can be found.
+    pub fn from_env() -> Result<Self> {
+        let mut pyro = Self::new(Layout::from_env()?);
+        pyro.backend = std::env::var_os("PYRO_BACKEND")
+            .filter(|name| !name.is_empty())
+            .map(|name| name.to_string_lossy().into_owned());
+        Ok(pyro)
+    }
+
+    /// Given places, no preference for a VMM.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        Self {
+            environments: Environments::new(&layout),
+            vms: Vms::new(&layout),
+            backend: None,
+            layout,
+        }
+    }
+
+    /// Runs any operation with its own types.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn call<O: Operation>(
+        &self,
+        request: O::Request,
+        context: &Context,
+    ) -> Result<O::Response> {
+        O::run(self, request, context)
+    }
+
+    pub(crate) fn backend(&self, requested: Option<BackendChoice>) -> Result<BackendChoice> {
+        vm_spec::chosen_backend(requested, self.backend.as_deref())
+    }
+}
+
+/// One method for each named operation; the request type carries the text.
+macro_rules! methods {
+    ($($name:ident($($request:ident)::+) -> $response:ty = $operation:ty;)*) => {
+        impl Pyro {
+            $(
+                #[doc = concat!("Runs [`", stringify!($operation), "`]; see its request.")]
+                ///
+                /// # Errors
+                /// Those of the operation.
+                pub fn $name(
+                    &self,
+                    request: $($request)::+,
+                    context: &Context,
+                ) -> Result<$response> {
+                    self.call::<$operation>(request, context)
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    pull_environment(ops::env_pull::EnvPullRequest) -> crate::environments::PulledEnvironment = ops::env_pull::EnvPull;
+    build_environment(ops::env_build::EnvBuildRequest) -> crate::environments::PulledEnvironment = ops::env_build::EnvBuild;
+    inspect_environment(ops::env_inspect::EnvInspectRequest) -> crate::environments::Environment = ops::env_inspect::EnvInspect;
+    verify_environment(ops::env_verify::EnvVerifyRequest) -> crate::environments::Verified = ops::env_verify::EnvVerify;
+    prune_environments(ops::env_prune::EnvPruneRequest) -> crate::environments::Pruned = ops::env_prune::EnvPrune;
+    run_in_vm(ops::run::RunRequest) -> ExecResult = ops::run::Run;
+    create_vm(ops::vm_create::VmCreateRequest) -> VmInfo = ops::vm_create::VmCreate;
+    start_vm(ops::vm_start::VmStartRequest) -> VmInfo = ops::vm_start::VmStart;
+    exec_vm(ops::vm_exec::VmExecRequest) -> ExecResult = ops::vm_exec::VmExec;
+    stop_vm(ops::vm_stop::VmStopRequest) -> VmInfo = ops::vm_stop::VmStop;
+    delete_vm(ops::vm_delete::VmDeleteRequest) -> DeletedVm = ops::vm_delete::VmDelete;
+    status_vm(ops::vm_status::VmStatusRequest) -> VmInfo = ops::vm_status::VmStatus;
+    network_info_vm(ops::vm_network_info::VmNetworkInfoRequest) -> NetworkInfo = ops::vm_network_info::VmNetworkInfo;
+    doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
+    prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;
+}
+
+impl Pyro {
+    /// Runs [`ops::vm_list_environments::VmListEnvironments`].
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn list_environments(&self) -> Result<ops::vm_list_environments::EnvironmentArray> {
+        self.call::<ops::vm_list_environments::VmListEnvironments>(
+            ops::vm_list_environments::VmListEnvironmentsRequest {},
+            &Context::quiet(),
+        )
+    }
+
+    /// Runs [`ops::vm_reap_expired::VmReapExpired`].
+    ///
+    /// # Errors
+    /// When a VM cannot be ended.
+    pub fn reap_expired(&self) -> Result<Reaped> {
+        self.call::<ops::vm_reap_expired::VmReapExpired>(
+            ops::vm_reap_expired::VmReapExpiredRequest {},
+            &Context::quiet(),
+        )
+    }
+}

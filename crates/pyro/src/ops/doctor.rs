@@ -1,0 +1,80 @@
+//! `pyro doctor`: what this machine can do and what to mend.
+
+use crate::doctor::{self, Report};
+use crate::vm_spec;
+use crate::{Context, Effect, Error, Layout, Operation, Pyro, Result};
+use pyro_engine::layout::PLATFORM;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Show what this machine can do, and each problem with its remedy.
+///
+/// Changes nothing and needs no working VM, unless --probe asks for one.
+#[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DoctorRequest {
+    /// Platform to check; there is one
+    #[arg(long, value_name = "PLATFORM", default_value = PLATFORM)]
+    #[serde(default = "platform")]
+    pub platform: String,
+    /// Environment whose readiness for the daily loop is shown
+    #[arg(long, value_name = "ENVIRONMENT", default_value = vm_spec::ENVIRONMENT)]
+    #[serde(default = "vm_spec::environment")]
+    pub environment: String,
+    /// Also boot one VM, run `true` in it and report how that went
+    #[arg(long)]
+    #[serde(default)]
+    pub probe: bool,
+    /// Exit with 125 when there is any issue
+    #[arg(long)]
+    #[serde(default)]
+    pub strict: bool,
+}
+
+fn platform() -> String {
+    PLATFORM.to_owned()
+}
+
+/// `pyro doctor`.
+pub struct Doctor;
+
+impl Operation for Doctor {
+    const NAME: &'static str = "doctor";
+    const CLI: &'static [&'static str] = &["doctor"];
+    const PYTHON: Option<&'static str> = Some("doctor");
+    const EFFECT: Effect = Effect::Reads;
+    const EXAMPLES: &'static [&'static str] = &[
+        "pyro doctor",
+        "pyro doctor --probe",
+        "pyro doctor --strict --json",
+    ];
+    type Request = DoctorRequest;
+    type Response = Report;
+
+    fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
+        if request.platform != PLATFORM {
+            return Err(Error::invalid(
+                "unknown_platform",
+                format!("unknown platform {:?}", request.platform),
+            )
+            .hint(format!("give --platform {PLATFORM}, or leave it out")));
+        }
+        let layout: &Layout = &pyro.layout;
+        let mut report = doctor::report(layout, &pyro.environments, &request.environment)?;
+        if request.probe {
+            let backend = pyro.backend(None)?;
+            let spec = vm_spec::default_spec(&request.environment, false, backend);
+            let result = pyro.vms.run(
+                &pyro.environments,
+                &spec,
+                "true",
+                vm_spec::timeout_seconds(),
+                None,
+                context.events,
+                context.cancel,
+            );
+            report.add_probe(result);
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,55 @@
+//! The table: one file per verb, one row per operation.
+//!
+//! Owns: which operations exist and the order in which help shows them.
+//! Refuses: anything about a single one; that is its file's.
+
+use crate::operation::Row;
+
+pub mod demo;
+pub mod doctor;
+pub mod env_build;
+pub mod env_inspect;
+pub mod env_list;
+pub mod env_prune;
+pub mod env_pull;
+pub mod env_verify;
+pub mod prepare;
+pub mod run;
+pub mod vm_create;
+pub mod vm_delete;
+pub mod vm_exec;
+pub mod vm_list_environments;
+pub mod vm_network_info;
+pub mod vm_reap_expired;
+pub mod vm_start;
+pub mod vm_status;
+pub mod vm_stop;
+
+/// Every operation. Doors derive what they offer from it and from nothing else.
+pub static TABLE: &[Row] = &[
+    Row::of::<doctor::Doctor>(),
+    Row::of::<prepare::Prepare>(),
+    Row::of::<run::Run>(),
+    Row::of::<demo::Demo>(),
+    Row::of::<env_list::EnvList>(),
+    Row::of::<env_pull::EnvPull>(),
+    Row::of::<env_inspect::EnvInspect>(),
+    Row::of::<env_build::EnvBuild>(),
+    Row::of::<env_verify::EnvVerify>(),
+    Row::of::<env_prune::EnvPrune>(),
+    Row::of::<vm_create::VmCreate>(),
+    Row::of::<vm_start::VmStart>(),
+    Row::of::<vm_exec::VmExec>(),
+    Row::of::<vm_stop::VmStop>(),
+    Row::of::<vm_delete::VmDelete>(),
+    Row::of::<vm_status::VmStatus>(),
+    Row::of::<vm_network_info::VmNetworkInfo>(),
+    Row::of::<vm_list_environments::VmListEnvironments>(),
+    Row::of::<vm_reap_expired::VmReapExpired>(),
+];
+
+/// The row of a name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.name == name)
+}

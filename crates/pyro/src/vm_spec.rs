@@ -1,0 +1,150 @@
+//! Defaults and ranges of what a one-shot VM is made of.
+//!
+//! Owns: the one check of sizes and times (a wrong size is the product's
+//! error, exit 125, not the parser's), and the choice of the VMM from the
+//! request, then `PYRO_BACKEND`. Refuses: the ranges themselves, which the
+//! engine fixes.
+
+use crate::vms::payloads::{
+    BackendChoice, MEM_MIB_RANGE, TTL_SECONDS_RANGE, VCPU_COUNT_RANGE, VmSpec,
+};
+use crate::{Error, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+pub const ENVIRONMENT: &str = "debian:12";
+
+/// A function, because serde names a function for a default.
+pub fn environment() -> String {
+    ENVIRONMENT.to_owned()
+}
+pub const fn vcpu_count() -> u32 {
+    1
+}
+pub const fn mem_mib() -> u32 {
+    1024
+}
+pub const fn timeout_seconds() -> u64 {
+    30
+}
+pub const fn ttl_seconds() -> u64 {
+    600
+}
+
+/// A VM of the default size.
+pub fn default_spec(environment: &str, network: bool, backend: BackendChoice) -> VmSpec {
+    VmSpec {
+        environment: environment.to_owned(),
+        vcpu_count: vcpu_count(),
+        mem_mib: mem_mib(),
+        ttl_seconds: ttl_seconds(),
+        network,
+        allow_host_compat: false,
+        backend,
+    }
+}
+
+pub fn checked(spec: VmSpec) -> Result<VmSpec> {
+    within("vcpu_count", spec.vcpu_count, &VCPU_COUNT_RANGE)?;
+    within("mem_mib", spec.mem_mib, &MEM_MIB_RANGE)?;
+    within("ttl_seconds", spec.ttl_seconds, &TTL_SECONDS_RANGE)?;
+    Ok(spec)
+}
+
+pub fn checked_timeout(seconds: u64) -> Result<u64> {
+    if seconds > 0 {
+        return Ok(seconds);
+    }
+    Err(
+        Error::invalid("out_of_range", "timeout_seconds is 0, it must be above 0")
+            .hint("give --timeout-seconds 1 or more"),
+    )
+}
+
+fn within<T: PartialOrd + Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(Error::invalid(
+        "out_of_range",
+        format!("{name} is {value}, it must be {least} to {most}"),
+    )
+    .hint(format!(
+        "give --{} a value from {least} to {most}",
+        name.replace('_', "-")
+    )))
+}
+
+const BACKENDS: [(&str, BackendChoice); 3] = [
+    ("auto", BackendChoice::Auto),
+    ("firecracker", BackendChoice::Firecracker),
+    ("qemu", BackendChoice::Qemu),
+];
+
+pub fn backend_parser() -> impl TypedValueParser<Value = BackendChoice> {
+    // The possible values are the names of BACKENDS, so one always matches.
+    PossibleValuesParser::new(BACKENDS.map(|(name, _)| name))
+        .map(|name| backend_named(&name).unwrap_or_default())
+}
+
+fn backend_named(name: &str) -> Option<BackendChoice> {
+    BACKENDS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, backend)| *backend)
+}
+
+/// The request's choice, else the one of `PYRO_BACKEND`, else `auto`.
+pub fn chosen_backend(
+    requested: Option<BackendChoice>,
+    from_env: Option<&str>,
+) -> Result<BackendChoice> {
+    match (requested, from_env) {
+        (Some(backend), _) => Ok(backend),
+        (None, None) => Ok(BackendChoice::Auto),
+        (None, Some(name)) => backend_named(name).ok_or_else(|| {
+            Error::invalid(
+                "unknown_backend",
+                format!("PYRO_BACKEND names an unknown backend: {name:?}"),
+            )
+            .hint("set PYRO_BACKEND to auto, firecracker or qemu, or unset it")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_of_each_range_are_inside() {
+        let spec = default_spec(ENVIRONMENT, false, BackendChoice::Auto);
+        for (vcpu_count, good) in [(0, false), (1, true), (8, true), (9, false)] {
+            let spec = VmSpec {
+                vcpu_count,
+                ..spec.clone()
+            };
+            assert_eq!(checked(spec).is_ok(), good, "{vcpu_count} vCPUs");
+        }
+        let error = checked(VmSpec {
+            mem_mib: 100,
+            ..spec
+        })
+        .unwrap_err();
+        assert_eq!(error.message, "mem_mib is 100, it must be 256 to 32768");
+    }
+
+    #[test]
+    fn a_request_beats_the_environment_variable() {
+        use BackendChoice::{Auto, Qemu};
+        assert_eq!(
+            chosen_backend(Some(Auto), Some("firecracker")).unwrap(),
+            Auto
+        );
+        assert_eq!(chosen_backend(None, Some("qemu")).unwrap(), Qemu);
+        assert_eq!(chosen_backend(None, None).unwrap(), Auto);
+        assert!(chosen_backend(None, Some("Qemu")).is_err());
+    }
+}
