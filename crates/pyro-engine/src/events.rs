@@ -3,8 +3,7 @@
 //! Owns: the event type and the sink. Refuses: rendering; a door decides
 //! whether a phase becomes a stderr marker, a progress notification or nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One thing that happened before the response.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,12 +90,18 @@ impl Cancel {
         if asked.yes {
             drop(asked);
             wake();
-            return CancelGuard { cancel: self.clone(), id: 0 };
+            return CancelGuard {
+                cancel: self.clone(),
+                id: 0,
+            };
         }
         asked.next += 1;
         let id = asked.next;
         asked.waiting.push((id, Box::new(wake)));
-        CancelGuard { cancel: self.clone(), id }
+        CancelGuard {
+            cancel: self.clone(),
+            id,
+        }
     }
 }
 
@@ -122,7 +127,9 @@ mod tests {
         let (cancel, count) = (Cancel::default(), Arc::new(AtomicU32::new(0)));
         let wake = |count: &Arc<AtomicU32>| {
             let count = count.clone();
-            move || drop(count.fetch_add(1, Ordering::SeqCst))
+            move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
         };
         drop(cancel.on_cancel(wake(&count)));
         let kept = cancel.on_cancel(wake(&count));

@@ -11,7 +11,9 @@ pub mod doctor;
 pub mod environments;
 pub mod error;
 pub mod events;
+pub mod guest;
 pub mod layout;
+pub mod start;
 pub mod vms;
 
 pub use environments::Environments;

@@ -13,7 +13,9 @@ fn shell<'a>(args: &'a [OsString]) -> Launch<'a> {
         env: &[],
         inherit: &[],
         host_network: false,
-        view: View::Program { devices: vec!["null"] },
+        view: View::Program {
+            devices: vec!["null"],
+        },
         stay_namespace_root: false,
         namespaces_optional: false,
     }
@@ -38,24 +40,51 @@ macro_rules! start_or_skip {
 
 #[test]
 fn it_sees_its_own_files_only_and_is_nobody() {
-    let args = script("cd / && echo files: * >&2; echo dev: /dev/* >&2; read line < /proc/self/status; cat /proc/self/status >&2; cat /proc/net/dev >&2; echo pids: /proc/[0-9]* >&2");
+    let args = script(
+        "cd / && echo files: * >&2; echo dev: /dev/* >&2; read line < /proc/self/status; cat /proc/self/status >&2; cat /proc/net/dev >&2; echo pids: /proc/[0-9]* >&2",
+    );
     let mut confined = start_or_skip!(shell(&args));
-    assert_eq!(confined.wait(Duration::from_secs(10)), Some(0), "{}", confined.stderr.tail());
+    assert_eq!(
+        confined.wait(Duration::from_secs(10)),
+        Some(0),
+        "{}",
+        confined.stderr.tail()
+    );
     std::thread::sleep(Duration::from_millis(50));
     let seen = confined.stderr.tail();
-    let line = |start: &str| seen.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start} in {seen}")).to_owned();
+    let line = |start: &str| {
+        seen.lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_else(|| panic!("no {start} in {seen}"))
+            .to_owned()
+    };
     let files = line("files:");
     for hidden in ["home", "root", "var", "tmp", "run", "sys", "boot", "opt"] {
-        assert!(!files.split_whitespace().any(|name| name == hidden), "{files}");
+        assert!(
+            !files.split_whitespace().any(|name| name == hidden),
+            "{files}"
+        );
     }
     assert_eq!(line("dev:"), "dev: /dev/null");
     assert_eq!(line("NoNewPrivs:"), "NoNewPrivs:\t1");
     assert_eq!(line("CapEff:"), "CapEff:\t0000000000000000");
     assert!(!line("pids:").contains(&format!("/proc/{}", std::process::id())));
-    let interfaces = seen.lines().filter(|line| line.trim_start().split_once(':').is_some_and(|(_, rest)| rest.split_whitespace().count() >= 16)).count();
+    let interfaces = seen
+        .lines()
+        .filter(|line| {
+            line.trim_start()
+                .split_once(':')
+                .is_some_and(|(_, rest)| rest.split_whitespace().count() >= 16)
+        })
+        .count();
     assert_eq!(interfaces, 1, "only lo: {seen}");
     if confined.level == Level::RootNamespaces {
-        let uid: u32 = line("Uid:").split_whitespace().nth(1).unwrap().parse().unwrap();
+        let uid: u32 = line("Uid:")
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(uid >= 1_000_000_000, "an identity of its own: {uid}");
     }
 }
@@ -71,11 +100,16 @@ fn its_exit_code_and_signal_are_handed_on() {
 
 #[test]
 fn nothing_survives_the_lifeline() {
-    let args = script("trap '' TERM HUP INT; setsid sleep 1000 & sleep 1000 & echo started >&2; wait");
+    let args =
+        script("trap '' TERM HUP INT; setsid sleep 1000 & sleep 1000 & echo started >&2; wait");
     let confined = start_or_skip!(shell(&args));
     let started = Instant::now();
     while !confined.stderr.tail().contains("started") {
-        assert!(started.elapsed() < Duration::from_secs(10), "{}", confined.stderr.tail());
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{}",
+            confined.stderr.tail()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     let pids = confined.pids();
@@ -84,7 +118,10 @@ fn nothing_survives_the_lifeline() {
     assert!(below.len() >= 2, "{below:?}");
     drop(confined);
     for pid in pids.iter().chain(&below) {
-        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} survived");
+        assert!(
+            !Path::new(&format!("/proc/{pid}")).exists(),
+            "process {pid} survived"
+        );
     }
 }
 
@@ -102,5 +139,9 @@ fn descendants(pid: u32) -> Vec<u32> {
         .split_whitespace()
         .map(|pid| pid.parse().unwrap())
         .collect();
-    direct.iter().flat_map(|pid| descendants(*pid)).chain(direct.clone()).collect()
+    direct
+        .iter()
+        .flat_map(|pid| descendants(*pid))
+        .chain(direct.clone())
+        .collect()
 }

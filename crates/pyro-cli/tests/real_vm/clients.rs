@@ -15,13 +15,20 @@ fn kill_9_at_any_moment_leaves_nothing() {
     place.json(&[], "true");
     // From before the first byte to the middle of the command.
     for round in 0..24u64 {
-        let mut client = place.run("sleep 30").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut client = place
+            .run("sleep 30")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(round * 25));
         let before = family(client.id());
         client.kill().unwrap();
         client.wait().unwrap();
         for pid in before {
-            eventually(&format!("round {round}: process {pid} is gone"), || !is_alive(pid));
+            eventually(&format!("round {round}: process {pid} is gone"), || {
+                !is_alive(pid)
+            });
         }
     }
     assert_eq!(place.leftovers(), Vec::<std::path::PathBuf>::new());
@@ -33,7 +40,12 @@ fn kill_9_while_a_template_is_made_leaves_nothing_that_the_next_run_does_not_swe
     for (round, delay) in [300, 900, 1600, 2200].into_iter().enumerate() {
         // A size of its own has no template yet.
         let mem = (600 + round).to_string();
-        let mut client = place.run_with(&["--mem-mib", &mem], "true").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut client = place
+            .run_with(&["--mem-mib", &mem], "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(delay));
         let before = family(client.id());
         client.kill().unwrap();
@@ -43,13 +55,20 @@ fn kill_9_while_a_template_is_made_leaves_nothing_that_the_next_run_does_not_swe
         }
     }
     let result = place.json(&["--mem-mib", "610"], "echo ok");
-    assert_eq!((result["stdout"].as_str(), result["start_kind"].as_str()), (Some("ok\n"), Some("template")));
+    assert_eq!(
+        (result["stdout"].as_str(), result["start_kind"].as_str()),
+        (Some("ok\n"), Some("template"))
+    );
     eventually("the killed makers' folders are swept", || {
-        place.leftovers().iter().all(|path| !path.starts_with(place.cache.join(".templates"))) || {
-            // Another test may be making a template right now.
-            std::thread::sleep(Duration::from_millis(200));
-            false
-        }
+        place
+            .leftovers()
+            .iter()
+            .all(|path| !path.starts_with(place.cache.join(".templates")))
+            || {
+                // Another test may be making a template right now.
+                std::thread::sleep(Duration::from_millis(200));
+                false
+            }
     });
 }
 
@@ -57,12 +76,25 @@ fn kill_9_while_a_template_is_made_leaves_nothing_that_the_next_run_does_not_swe
 fn an_interrupt_ends_the_guest_and_has_its_own_code() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let place = Place::new();
-        let client = place.run("echo up; sleep 60").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let client = place
+            .run("echo up; sleep 60")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let processes = wait_for_vmm(client.id());
         std::thread::sleep(Duration::from_millis(300));
-        std::process::Command::new("kill").args([&format!("-{signal}"), &client.id().to_string()]).status().unwrap();
+        std::process::Command::new("kill")
+            .args([&format!("-{signal}"), &client.id().to_string()])
+            .status()
+            .unwrap();
         let output = client.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{signal}: {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{signal}: {}",
+            text(&output.stderr)
+        );
         for pid in processes {
             eventually(&format!("process {pid} is gone"), || !is_alive(pid));
         }

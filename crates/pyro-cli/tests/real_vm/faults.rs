@@ -6,12 +6,18 @@ use std::process::Stdio;
 fn hint_and_code(output: &std::process::Output, code: &str) {
     let error = product_error(output);
     assert_eq!(error["error_kind"], code, "{error}");
-    assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{error}");
+    assert!(
+        error["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_kernel_panic_is_named() {
-    let output = Place::new().run_with(&["--json"], "echo c > /proc/sysrq-trigger; sleep 20").output().unwrap();
+    let output = Place::new()
+        .run_with(&["--json"], "echo c > /proc/sysrq-trigger; sleep 20")
+        .output()
+        .unwrap();
     hint_and_code(&output, "guest_panic");
 }
 
@@ -24,51 +30,104 @@ fn an_agent_that_is_killed_ends_the_machine_and_is_named() {
 
 #[test]
 fn a_guest_that_powers_itself_off_is_named() {
-    let output = Place::new().run_with(&["--json"], "echo b > /proc/sysrq-trigger; sleep 20").output().unwrap();
+    let output = Place::new()
+        .run_with(&["--json"], "echo b > /proc/sysrq-trigger; sleep 20")
+        .output()
+        .unwrap();
     hint_and_code(&output, "guest_ended");
 }
 
 #[test]
 fn a_vmm_that_is_killed_is_named() {
-    let client = Place::new().run_with(&["--json"], "echo up; sleep 50").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let client = Place::new()
+        .run_with(&["--json"], "echo up; sleep 50")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let id = client.id();
     eventually("the vmm runs", || vmm_below(id).is_some());
     // Into the exec: the template's restore is over by then.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let vmm = vmm_below(id).expect("it still runs");
-    std::process::Command::new("kill").args(["-9", &vmm.to_string()]).status().unwrap();
+    std::process::Command::new("kill")
+        .args(["-9", &vmm.to_string()])
+        .status()
+        .unwrap();
     hint_and_code(&client.wait_with_output().unwrap(), "vmm_ended");
 }
 
 #[test]
 fn a_missing_qemu_is_named_with_its_remedy() {
     let place = Place::new();
-    let output = place.run_with(&["--json"], "true").env("PYRO_QEMU_BIN", "/nonexistent/qemu").output().unwrap();
+    let output = place
+        .run_with(&["--json"], "true")
+        .env("PYRO_QEMU_BIN", "/nonexistent/qemu")
+        .output()
+        .unwrap();
     let error = product_error(&output);
     assert_eq!(error["error_kind"], "vmm_missing");
-    assert!(error["error"].as_str().unwrap().contains("/nonexistent/qemu") && error["hint"].as_str().unwrap().contains("PYRO_QEMU_BIN"), "{error}");
-    let output = place.run_with(&["--json"], "true").env("PATH", "/nonexistent").output().unwrap();
-    assert!(product_error(&output)["hint"].as_str().unwrap().contains("apt-get install qemu-system-x86"));
+    assert!(
+        error["error"]
+            .as_str()
+            .unwrap()
+            .contains("/nonexistent/qemu")
+            && error["hint"].as_str().unwrap().contains("PYRO_QEMU_BIN"),
+        "{error}"
+    );
+    let output = place
+        .run_with(&["--json"], "true")
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(
+        product_error(&output)["hint"]
+            .as_str()
+            .unwrap()
+            .contains("apt-get install qemu-system-x86")
+    );
 }
 
 #[test]
 fn a_qemu_that_is_no_qemu_is_named() {
-    let output = Place::new().run_with(&["--json"], "true").env("PYRO_QEMU_BIN", "/bin/false").output().unwrap();
+    let output = Place::new()
+        .run_with(&["--json"], "true")
+        .env("PYRO_QEMU_BIN", "/bin/false")
+        .output()
+        .unwrap();
     let error = product_error(&output);
-    assert!(["vmm_start", "vmm_control", "vmm_ended"].contains(&error["error_kind"].as_str().unwrap()), "{error}");
+    assert!(
+        ["vmm_start", "vmm_control", "vmm_ended"].contains(&error["error_kind"].as_str().unwrap()),
+        "{error}"
+    );
 }
 
 #[test]
 fn without_a_guest_the_host_runs_it_only_when_allowed() {
     let place = Place::new();
-    let missing = |flags: &[&str]| place.run_with(flags, "echo $(id -u) > mine; pwd; cat mine; ls -A /workspace").env("PYRO_QEMU_BIN", "/nonexistent/qemu").output().unwrap();
+    let missing = |flags: &[&str]| {
+        place
+            .run_with(
+                flags,
+                "echo $(id -u) > mine; pwd; cat mine; ls -A /workspace",
+            )
+            .env("PYRO_QEMU_BIN", "/nonexistent/qemu")
+            .output()
+            .unwrap()
+    };
     assert_eq!(missing(&["--json"]).status.code(), Some(125));
     let output = missing(&["--json", "--allow-host-compat"]);
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["execution_mode"], "host_compat", "{result}");
-    assert_eq!((result["backend"].as_str(), result["accelerator"].as_str()), (Some("process"), None));
+    assert_eq!(
+        (result["backend"].as_str(), result["accelerator"].as_str()),
+        (Some("process"), None)
+    );
     assert_eq!(result["stdout"], "/workspace\n0\nmine\n");
-    assert!(!std::path::Path::new("/workspace/mine").exists(), "not on the host");
+    assert!(
+        !std::path::Path::new("/workspace/mine").exists(),
+        "not on the host"
+    );
     let shown = text(&missing(&["--allow-host-compat"]).stderr);
     assert!(shown.contains("on this host"), "{shown}");
 }
@@ -80,12 +139,24 @@ fn an_unusable_kvm_is_said_once_and_software_emulation_used() {
         return;
     }
     let place = Place::new();
-    let notices = |output: &std::process::Output| text(&output.stderr).matches("KVM is not used").count();
-    let (first, second) = (place.run("true").output().unwrap(), place.run("true").output().unwrap());
-    assert_eq!((notices(&first), notices(&second)), (1, 0), "{}", text(&first.stderr));
+    let notices =
+        |output: &std::process::Output| text(&output.stderr).matches("KVM is not used").count();
+    let (first, second) = (
+        place.run("true").output().unwrap(),
+        place.run("true").output().unwrap(),
+    );
+    assert_eq!(
+        (notices(&first), notices(&second)),
+        (1, 0),
+        "{}",
+        text(&first.stderr)
+    );
     assert_eq!(place.json(&[], "true")["accelerator"], "tcg");
 }
 
 fn pyro_flags() -> bool {
-    std::fs::read_to_string("/proc/cpuinfo").unwrap().split_whitespace().any(|word| word == "vmx" || word == "svm")
+    std::fs::read_to_string("/proc/cpuinfo")
+        .unwrap()
+        .split_whitespace()
+        .any(|word| word == "vmx" || word == "svm")
 }

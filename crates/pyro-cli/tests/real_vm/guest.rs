@@ -5,11 +5,20 @@ use std::time::Instant;
 
 #[test]
 fn a_real_kernel_runs_the_real_git() {
-    let result = Place::new().json(&[], "uname -a; . /etc/os-release; echo $ID $VERSION_ID; git --version");
+    let result = Place::new().json(
+        &[],
+        "uname -a; . /etc/os-release; echo $ID $VERSION_ID; git --version",
+    );
     let stdout = result["stdout"].as_str().unwrap();
-    assert!(stdout.contains("debian 12\n") && stdout.contains("git version 2."), "{stdout}");
+    assert!(
+        stdout.contains("debian 12\n") && stdout.contains("git version 2."),
+        "{stdout}"
+    );
     let host = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    assert!(!stdout.contains(host.trim()), "the guest's kernel is not the host's: {stdout}");
+    assert!(
+        !stdout.contains(host.trim()),
+        "the guest's kernel is not the host's: {stdout}"
+    );
     assert_eq!(result["exit_code"], 0);
     assert_eq!(result["execution_mode"], "guest_serial");
     assert_eq!(result["backend"], "qemu");
@@ -23,7 +32,14 @@ fn the_compiler_of_the_build_environment_makes_a_program_that_exits_7() {
     let place = Place::new();
     place.install("debian:12-build");
     let output = place
-        .pyro(&["run", "debian:12-build", "--", "sh", "-c", "echo 'int main(){return 7;}' > a.c && gcc a.c && ./a.out"])
+        .pyro(&[
+            "run",
+            "debian:12-build",
+            "--",
+            "sh",
+            "-c",
+            "echo 'int main(){return 7;}' > a.c && gcc a.c && ./a.out",
+        ])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
@@ -37,11 +53,19 @@ fn the_machine_is_a_sane_one() {
     let result = Place::new().json(&["--vcpu-count", "2", "--mem-mib", "512"], line);
     let stdout = result["stdout"].as_str().unwrap();
     assert_eq!(result["exit_code"], 0, "{result}");
-    assert!(stdout.starts_with("/root C.UTF-8 0 /workspace\n"), "{stdout}");
-    for word in ["overlay", "tmpfs", "writable", "renamed", "devices", "\n2\n", "\nlo"] {
+    assert!(
+        stdout.starts_with("/root C.UTF-8 0 /workspace\n"),
+        "{stdout}"
+    );
+    for word in [
+        "overlay", "tmpfs", "writable", "renamed", "devices", "\n2\n", "\nlo",
+    ] {
         assert!(stdout.contains(word), "{word} in {stdout}");
     }
-    assert!(!stdout.contains("eth0"), "no network was asked for: {stdout}");
+    assert!(
+        !stdout.contains("eth0"),
+        "no network was asked for: {stdout}"
+    );
 }
 
 #[test]
@@ -50,27 +74,57 @@ fn guest_seconds_are_host_seconds() {
     let started = Instant::now();
     let short = place.json(&[], "date +%s.%N; true");
     let base = started.elapsed();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
     let guest: f64 = short["stdout"].as_str().unwrap().trim().parse().unwrap();
-    assert!((guest - now).abs() < 5.0 + base.as_secs_f64(), "guest {guest}, host {now}");
+    assert!(
+        (guest - now).abs() < 5.0 + base.as_secs_f64(),
+        "guest {guest}, host {now}"
+    );
     // A rate that is wrong by a few per cent shows in the difference of two
     // guest readings against the host's clock around them.
     let started = Instant::now();
-    let long = place.json(&[], "a=$(date +%s%N); sleep 4; b=$(date +%s%N); echo $((b - a))");
+    let long = place.json(
+        &[],
+        "a=$(date +%s%N); sleep 4; b=$(date +%s%N); echo $((b - a))",
+    );
     let host = started.elapsed().as_secs_f64();
-    let guest = long["stdout"].as_str().unwrap().trim().parse::<f64>().unwrap() / 1e9;
+    let guest = long["stdout"]
+        .as_str()
+        .unwrap()
+        .trim()
+        .parse::<f64>()
+        .unwrap()
+        / 1e9;
     let overhead = host - guest;
-    assert!(guest >= 4.0 && guest < 5.5, "guest measured {guest} s for sleep 4");
-    assert!((-0.05..4.0).contains(&overhead), "host {host} s, guest {guest} s");
+    assert!(
+        guest >= 4.0 && guest < 5.5,
+        "guest measured {guest} s for sleep 4"
+    );
+    assert!(
+        (-0.05..4.0).contains(&overhead),
+        "host {host} s, guest {guest} s"
+    );
 }
 
 #[test]
 fn two_clones_share_no_randomness_and_no_boot_id() {
     let place = Place::new();
-    let draw = || place.json(&[], "od -An -tx1 -N32 /dev/urandom; cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; hostname");
+    let draw = || {
+        place.json(&[], "od -An -tx1 -N32 /dev/urandom; cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; hostname")
+    };
     let (first, second) = (draw(), draw());
     assert_eq!(first["start_kind"], "template");
-    let lines = |value: &serde_json::Value| value["stdout"].as_str().unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let lines = |value: &serde_json::Value| {
+        value["stdout"]
+            .as_str()
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     for (one, other) in lines(&first).iter().zip(&lines(&second)) {
         assert_ne!(one, other);
     }
@@ -81,13 +135,24 @@ fn five_at_once_do_not_disturb_each_other() {
     let place = Place::new();
     let running: Vec<_> = (0..5)
         .map(|number| {
-            let line = format!("echo {number} > /root/mine; sleep 1; cat /root/mine; exit {number}");
-            place.run(&line).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+            let line =
+                format!("echo {number} > /root/mine; sleep 1; cat /root/mine; exit {number}");
+            place
+                .run(&line)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
         })
         .collect();
     for (number, client) in running.into_iter().enumerate() {
         let output = client.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(i32::try_from(number).unwrap()), "{}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(i32::try_from(number).unwrap()),
+            "{}",
+            text(&output.stderr)
+        );
         assert_eq!(text(&output.stdout), format!("{number}\n"));
     }
 }

@@ -19,7 +19,10 @@ impl Place {
     /// With the shared cache, the environment installed.
     pub fn new() -> Self {
         static INSTALLED: OnceLock<()> = OnceLock::new();
-        let place = Self { folder: tempfile::tempdir().unwrap(), cache: shared_cache() };
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            cache: shared_cache(),
+        };
         INSTALLED.get_or_init(|| place.install(ENVIRONMENT));
         place
     }
@@ -62,16 +65,25 @@ impl Place {
     }
 
     pub fn json(&self, flags: &[&str], line: &str) -> serde_json::Value {
-        let output = self.run_with(&[&["--json"], flags].concat(), line).output().unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {} {}", text(&output.stdout), text(&output.stderr)))
+        let output = self
+            .run_with(&[&["--json"], flags].concat(), line)
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{error}: {} {}", text(&output.stdout), text(&output.stderr))
+        })
     }
 
     /// Names in the cache that only a running pyro may own.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         [".templates", "linux-x86_64", ".scratch", ".images"]
             .into_iter()
-            .flat_map(|folder| std::fs::read_dir(self.cache.join(folder)).into_iter().flatten().flatten())
+            .flat_map(|folder| {
+                std::fs::read_dir(self.cache.join(folder))
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+            })
             .map(|entry| entry.path())
             .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.'))
             .collect()
@@ -80,7 +92,10 @@ impl Place {
 
 /// Shared by every run of the tests on this checkout.
 pub fn shared_cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-cache")
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join("test-cache")
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -89,8 +104,15 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// The error object of a failed `--json` run, and that its exit code is 125.
 pub fn product_error(output: &Output) -> serde_json::Value {
-    assert_eq!(output.status.code(), Some(125), "{} {}", text(&output.stdout), text(&output.stderr));
-    let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stdout)));
+    assert_eq!(
+        output.status.code(),
+        Some(125),
+        "{} {}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    let error: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", text(&output.stdout)));
     assert_eq!(error["ok"], false);
     error
 }
@@ -98,9 +120,18 @@ pub fn product_error(output: &Output) -> serde_json::Value {
 /// Processes below `pid`, itself included.
 pub fn family(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];
-    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        all.extend(children.split_whitespace().filter_map(|pid| pid.parse().ok()).flat_map(family));
+        all.extend(
+            children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .flat_map(family),
+        );
     }
     all
 }
@@ -108,13 +139,16 @@ pub fn family(pid: u32) -> Vec<u32> {
 /// The VMM below a client, once it runs.
 pub fn vmm_below(client: u32) -> Option<u32> {
     family(client).into_iter().find(|pid| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("qemu-system"))
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name.starts_with("qemu-system"))
     })
 }
 
 pub fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+        !stat
+            .rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('Z'))
     })
 }
 

@@ -23,20 +23,41 @@ fn in_mount_namespace(place: &Place, setup: &str, arguments: &str) -> Option<std
 }
 
 fn rustix_is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n")
 }
 
 #[test]
 fn a_read_only_cache_serves_what_is_in_it() {
     let place = Place::new();
     let cache = shared_cache();
-    let setup = format!("mount --bind {0} {0} && mount -o remount,bind,ro {0}", cache.display());
-    let Some(output) = in_mount_namespace(&place, &setup, "run debian:12 --json --mem-mib 700 -- echo read-only") else { return };
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{} {}", text(&output.stdout), text(&output.stderr)));
-    assert_eq!((result["stdout"].as_str(), result["start_kind"].as_str()), (Some("read-only\n"), Some("cold_boot")));
-    let Some(output) = in_mount_namespace(&place, &setup, "env build debian:12-base --json") else { return };
+    let setup = format!(
+        "mount --bind {0} {0} && mount -o remount,bind,ro {0}",
+        cache.display()
+    );
+    let Some(output) = in_mount_namespace(
+        &place,
+        &setup,
+        "run debian:12 --json --mem-mib 700 -- echo read-only",
+    ) else {
+        return;
+    };
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{} {}", text(&output.stdout), text(&output.stderr)));
+    assert_eq!(
+        (result["stdout"].as_str(), result["start_kind"].as_str()),
+        (Some("read-only\n"), Some("cold_boot"))
+    );
+    let Some(output) = in_mount_namespace(&place, &setup, "env build debian:12-base --json") else {
+        return;
+    };
     let error = product_error(&output);
-    assert!(error["error"].as_str().unwrap().contains("ead-only") && error["hint"].as_str().is_some(), "{error}");
+    assert!(
+        error["error"].as_str().unwrap().contains("ead-only") && error["hint"].as_str().is_some(),
+        "{error}"
+    );
 }
 
 #[test]
@@ -44,11 +65,21 @@ fn a_full_cache_is_named_and_left_clean() {
     let place = Place::empty();
     std::fs::create_dir_all(&place.cache).unwrap();
     let setup = format!("mount -t tmpfs -o size=64m tmpfs {}", place.cache.display());
-    let after = format!("{setup} && {{ {} env pull debian:12-base --json; code=$?; find {} -name '.partial*' >&2; exit $code; }}; #", env!("CARGO_BIN_EXE_pyro"), place.cache.display());
-    let Some(output) = in_mount_namespace(&place, &after, "") else { return };
+    let after = format!(
+        "{setup} && {{ {} env pull debian:12-base --json; code=$?; find {} -name '.partial*' >&2; exit $code; }}; #",
+        env!("CARGO_BIN_EXE_pyro"),
+        place.cache.display()
+    );
+    let Some(output) = in_mount_namespace(&place, &after, "") else {
+        return;
+    };
     let error = product_error(&output);
     assert_eq!(error["error_kind"], "no_space", "{error}");
-    assert!(!text(&output.stderr).contains(".partial"), "left behind: {}", text(&output.stderr));
+    assert!(
+        !text(&output.stderr).contains(".partial"),
+        "left behind: {}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -56,19 +87,41 @@ fn a_full_disk_under_the_guest_ends_it_with_the_reason() {
     let place = Place::new();
     let scratch = shared_cache().join(".scratch");
     let setup = format!("mount -t tmpfs -o size=24m tmpfs {}", scratch.display());
-    let Some(output) = in_mount_namespace(&place, &setup, "run debian:12 --json -- sh -c 'head -c 200000000 /dev/urandom > /root/big; sync; echo $?'") else { return };
+    let Some(output) = in_mount_namespace(
+        &place,
+        &setup,
+        "run debian:12 --json -- sh -c 'head -c 200000000 /dev/urandom > /root/big; sync; echo $?'",
+    ) else {
+        return;
+    };
     let error = product_error(&output);
     assert_eq!(error["error_kind"], "guest_halted", "{error}");
-    assert!(error["error"].as_str().unwrap().contains("disk is full"), "{error}");
+    assert!(
+        error["error"].as_str().unwrap().contains("disk is full"),
+        "{error}"
+    );
 }
 
 #[test]
 fn paths_longer_than_a_socket_name_work() {
     let place = Place::new();
-    let long = place.folder.path().join("a-rather-long-folder-name-for-a-socket".repeat(5));
+    let long = place
+        .folder
+        .path()
+        .join("a-rather-long-folder-name-for-a-socket".repeat(5));
     std::fs::create_dir_all(&long).unwrap();
     let cache = long.join("cache");
     std::os::unix::fs::symlink(shared_cache(), &cache).unwrap();
-    let output = place.run("echo far away").env("PYRO_ENVIRONMENT_CACHE_DIR", &cache).env("PYRO_STATE_DIR", long.join("state")).output().unwrap();
-    assert_eq!(text(&output.stdout), "far away\n", "{}", text(&output.stderr));
+    let output = place
+        .run("echo far away")
+        .env("PYRO_ENVIRONMENT_CACHE_DIR", &cache)
+        .env("PYRO_STATE_DIR", long.join("state"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        "far away\n",
+        "{}",
+        text(&output.stderr)
+    );
 }

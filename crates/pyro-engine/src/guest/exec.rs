@@ -46,7 +46,12 @@ impl Guest {
     ///
     /// # Errors
     /// Why the guest is gone, `cancelled`, or the agent's refusal.
-    pub fn exec(&mut self, command: Command<'_>, events: &dyn EventSink, cancel: &Cancel) -> Result<Finished> {
+    pub fn exec(
+        &mut self,
+        command: Command<'_>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Finished> {
         let _woken = self.end_on(cancel)?;
         let request = Request::Exec(Exec {
             command: messages::Command::Shell(command.shell.to_owned()),
@@ -61,7 +66,10 @@ impl Guest {
             Ok(stream) => Arc::new(stream),
             Err(error) => return Err(self.explain("running the command", &error, cancel)),
         };
-        let _stdin = command.stdin.map(|file| StdinPump::start(file, stream.clone())).transpose()?;
+        let _stdin = command
+            .stdin
+            .map(|file| StdinPump::start(file, stream.clone()))
+            .transpose()?;
         // A deadline beyond what the clock can hold is none.
         let deadline = Instant::now().checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
         let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
@@ -81,7 +89,11 @@ impl Guest {
             }
         };
         match decode(&reply)? {
-            Reply::Exited(exited) => Ok(Finished { exited, stdout: stdout.finish(), stderr: stderr.finish() }),
+            Reply::Exited(exited) => Ok(Finished {
+                exited,
+                stdout: stdout.finish(),
+                stderr: stderr.finish(),
+            }),
             other => Err(unexpected(&other)),
         }
     }
@@ -96,12 +108,17 @@ impl StdinPump {
     fn start(mut file: File, stream: Arc<Stream>) -> Result<Self> {
         let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)
             .map(Arc::new)
-            .map_err(|error| Error::runtime("stdin", format!("cannot wait for standard input: {error}")))?;
+            .map_err(|error| {
+                Error::runtime("stdin", format!("cannot wait for standard input: {error}"))
+            })?;
         let stopped = stop.clone();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 32 * 1024];
             loop {
-                let mut fds = [PollFd::new(&file, PollFlags::IN), PollFd::new(&*stopped, PollFlags::IN)];
+                let mut fds = [
+                    PollFd::new(&file, PollFlags::IN),
+                    PollFd::new(&*stopped, PollFlags::IN),
+                ];
                 match rustix::event::poll(&mut fds, None) {
                     Err(rustix::io::Errno::INTR) => continue,
                     Err(_) => break,

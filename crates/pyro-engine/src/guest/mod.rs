@@ -41,16 +41,34 @@ impl Guest {
     ///
     /// # Errors
     /// `guest_start` with the reason, `cancelled`.
-    pub fn connect(mut machine: Box<dyn Machine>, timeout: Duration, cancel: &Cancel) -> Result<Self> {
-        let socket = machine
-            .take_agent_stream()
-            .ok_or_else(|| Error::runtime("guest_start", "the machine's agent stream was taken already"))?;
-        let share = || socket.try_clone().map_err(|error| Error::runtime("guest_start", format!("cannot share the agent stream: {error}")));
+    pub fn connect(
+        mut machine: Box<dyn Machine>,
+        timeout: Duration,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let socket = machine.take_agent_stream().ok_or_else(|| {
+            Error::runtime(
+                "guest_start",
+                "the machine's agent stream was taken already",
+            )
+        })?;
+        let share = || {
+            socket.try_clone().map_err(|error| {
+                Error::runtime(
+                    "guest_start",
+                    format!("cannot share the agent stream: {error}"),
+                )
+            })
+        };
         let (reader, writer) = (share()?, share()?);
         let link = Link::new(writer);
         let pump = link.clone();
         std::thread::spawn(move || pump.pump(reader));
-        let guest = Self { machine, link, socket };
+        let mut guest = Self {
+            machine,
+            link,
+            socket,
+        };
         let _woken = guest.end_on(cancel)?;
         let hello = Hello {
             protocol: PROTOCOL,
@@ -61,10 +79,13 @@ impl Guest {
             Ok(welcome) if welcome.protocol == PROTOCOL => Ok(guest),
             Ok(welcome) => Err(Error::runtime(
                 "guest_protocol",
-                format!("the agent speaks protocol {}, this pyro {PROTOCOL}", welcome.protocol),
+                format!(
+                    "the agent speaks protocol {}, this pyro {PROTOCOL}",
+                    welcome.protocol
+                ),
             )
             .hint("run pyro prepare --force")),
-            Err(error) => Err(guest.failed("starting", error, cancel)),
+            Err(error) => Err(guest.explain("starting", &error, cancel)),
         }
     }
 
@@ -72,10 +93,21 @@ impl Guest {
     ///
     /// # Errors
     /// `guest_configure` with the agent's words, or why the guest is gone.
-    pub fn configure(&mut self, hostname: &str, scratch_device: Option<&str>, cancel: &Cancel) -> Result<Configured> {
+    pub fn configure(
+        &mut self,
+        hostname: &str,
+        scratch_device: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<Configured> {
         let mut entropy = [0; 64];
-        rustix::rand::getrandom(&mut entropy, rustix::rand::GetRandomFlags::empty())
-            .map_err(|error| Error::runtime("entropy", format!("the host gives no random bytes: {error}")))?;
+        rustix::rand::getrandom(&mut entropy, rustix::rand::GetRandomFlags::empty()).map_err(
+            |error| {
+                Error::runtime(
+                    "entropy",
+                    format!("the host gives no random bytes: {error}"),
+                )
+            },
+        )?;
         let request = Request::Configure(Configure {
             time_unix_ns: now_unix_ns(),
             entropy_hex: hex::encode(entropy),
@@ -92,7 +124,12 @@ impl Guest {
     pub fn power_off(mut self) {
         // Whether the agent could still answer does not matter: the wait
         // below decides.
-        let _ = self.ask(&Request::PowerOff, "powering off", POWER_OFF_TIMEOUT, &Cancel::default());
+        let _ = self.ask(
+            &Request::PowerOff,
+            "powering off",
+            POWER_OFF_TIMEOUT,
+            &Cancel::default(),
+        );
         if self.machine.wait(POWER_OFF_TIMEOUT).is_none() {
             tracing::warn!("the guest did not power off in time and was ended");
         }
@@ -105,7 +142,13 @@ impl Guest {
     }
 
     /// One request with no data, one reply.
-    fn ask(&mut self, request: &Request, doing: &str, timeout: Duration, cancel: &Cancel) -> Result<Reply> {
+    fn ask(
+        &mut self,
+        request: &Request,
+        doing: &str,
+        timeout: Duration,
+        cancel: &Cancel,
+    ) -> Result<Reply> {
         let _woken = self.end_on(cancel)?;
         let deadline = Instant::now() + timeout;
         let answer = self.link.open(&encode(request)?).and_then(|stream| {
@@ -115,40 +158,49 @@ impl Guest {
                 }
             }
         });
-        answer.map_err(|error| self.failed(doing, error, cancel)).and_then(|reply| decode(&reply))
+        answer
+            .map_err(|error| self.explain(doing, &error, cancel))
+            .and_then(|reply| decode(&reply))
     }
 
     /// While the guard lives, a cancel cuts the connection, which ends every wait.
     fn end_on(&self, cancel: &Cancel) -> Result<CancelGuard> {
-        let socket = self
-            .socket
-            .try_clone()
-            .map_err(|error| Error::runtime("guest_start", format!("cannot share the agent stream: {error}")))?;
+        let socket = self.socket.try_clone().map_err(|error| {
+            Error::runtime(
+                "guest_start",
+                format!("cannot share the agent stream: {error}"),
+            )
+        })?;
         Ok(cancel.on_cancel(move || drop(socket.shutdown(Shutdown::Both))))
     }
 
     /// Why a conversation ended, as far as the machine tells.
-    fn failed(mut self, doing: &str, error: LinkError, cancel: &Cancel) -> Error {
-        self.explain(doing, &error, cancel)
-    }
-
     fn explain(&mut self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
         if cancel.is_cancelled() {
             return Error::runtime("cancelled", format!("cancelled while {doing}"));
         }
         if let Some(reason) = self.machine.halted_because() {
-            return Error::runtime("guest_halted", format!("the guest was halted while {doing}: {reason}"))
-                .hint("free disk space on the host, then run it again");
+            return Error::runtime(
+                "guest_halted",
+                format!("the guest was halted while {doing}: {reason}"),
+            )
+            .hint("free disk space on the host, then run it again");
         }
         if matches!(error, LinkError::Reset | LinkError::Refused(_)) {
-            return Error::runtime("guest_request", format!("the guest agent dropped the request while {doing}: {error}"))
-                .hint("run it again; if it happens again, report it with the command");
+            return Error::runtime(
+                "guest_request",
+                format!("the guest agent dropped the request while {doing}: {error}"),
+            )
+            .hint("run it again; if it happens again, report it with the command");
         }
         if let LinkError::TimedOut(after) = error {
             let serial = last_lines(&self.machine.serial_tail());
             return Error::runtime(
                 "guest_unresponsive",
-                format!("the guest did not answer within {} s while {doing}{serial}", after.as_secs()),
+                format!(
+                    "the guest did not answer within {} s while {doing}{serial}",
+                    after.as_secs()
+                ),
             )
             .hint("the machine may be overloaded; try again, with more memory or fewer at once");
         }
@@ -160,45 +212,94 @@ impl Guest {
 
 /// Puts the machine's last words into an error; pure, so that each kind of
 /// end has a test.
-fn describe_end(doing: &str, ended: Option<&pyro_vmm::Ended>, console: &str, error: &LinkError) -> Error {
-    let find = |needle: &str| console.lines().rev().find(|line| line.contains(needle)).map(|line| line.trim().to_owned());
+fn describe_end(
+    doing: &str,
+    ended: Option<&pyro_vmm::Ended>,
+    console: &str,
+    error: &LinkError,
+) -> Error {
+    let find = |needle: &str| {
+        console
+            .lines()
+            .rev()
+            .find(|line| line.contains(needle))
+            .map(|line| line.trim().to_owned())
+    };
     if let Some(line) = find("Kernel panic") {
-        return Error::runtime("guest_panic", format!("the guest kernel panicked while {doing}: {line}"))
-            .hint("run it again, with more memory if the guest ran out of it");
+        return Error::runtime(
+            "guest_panic",
+            format!("the guest kernel panicked while {doing}: {line}"),
+        )
+        .hint("run it again, with more memory if the guest ran out of it");
     }
     if let Some(line) = find("pyro-agent:") {
-        return Error::runtime("guest_agent", format!("the guest agent ended while {doing}: {line}"))
-            .hint("something in the guest ended the agent, which ends the machine; run it again");
+        return Error::runtime(
+            "guest_agent",
+            format!("the guest agent ended while {doing}: {line}"),
+        )
+        .hint("something in the guest ended the agent, which ends the machine; run it again");
     }
     match ended {
         Some(ended) if ended.code != 0 => {
-            let words = if ended.stderr.is_empty() { last_lines(console) } else { format!(": {}", ended.stderr) };
+            let words = if ended.stderr.is_empty() {
+                last_lines(console)
+            } else {
+                format!(": {}", ended.stderr)
+            };
             Error::runtime("vmm_ended", format!("the VMM ended with code {} while {doing}{words}", ended.code))
                 .hint("something on the host ended it (out of memory?); run pyro doctor, then run it again")
         }
-        Some(_) => Error::runtime("guest_ended", format!("the guest powered itself off while {doing}{}", last_lines(console)))
-            .hint("run it again; a command that powers the machine off cannot return a result"),
-        None => Error::runtime("guest_connection", format!("the connection to the guest broke while {doing}: {error}"))
-            .hint("run it again; if it happens again, report it with the command"),
+        Some(_) => Error::runtime(
+            "guest_ended",
+            format!(
+                "the guest powered itself off while {doing}{}",
+                last_lines(console)
+            ),
+        )
+        .hint("run it again; a command that powers the machine off cannot return a result"),
+        None => Error::runtime(
+            "guest_connection",
+            format!("the connection to the guest broke while {doing}: {error}"),
+        )
+        .hint("run it again; if it happens again, report it with the command"),
     }
 }
 
 fn last_lines(console: &str) -> String {
-    let lines: Vec<&str> = console.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = console
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let tail = lines[lines.len().saturating_sub(3)..].join(" | ");
-    if tail.is_empty() { String::new() } else { format!("; its console said: {tail}") }
+    if tail.is_empty() {
+        String::new()
+    } else {
+        format!("; its console said: {tail}")
+    }
 }
 
 fn encode(request: &Request) -> Result<Vec<u8>> {
-    serde_json::to_vec(request).map_err(|error| Error::runtime("encode", format!("cannot write the request: {error}")))
+    serde_json::to_vec(request)
+        .map_err(|error| Error::runtime("encode", format!("cannot write the request: {error}")))
 }
 
 fn decode(reply: &[u8]) -> Result<Reply> {
-    let reply = serde_json::from_slice(reply)
-        .map_err(|error| Error::runtime("guest_reply", format!("the agent's reply makes no sense: {error}")))?;
+    let reply = serde_json::from_slice(reply).map_err(|error| {
+        Error::runtime(
+            "guest_reply",
+            format!("the agent's reply makes no sense: {error}"),
+        )
+    })?;
     match reply {
         Reply::Failed(failed) => {
-            let error = Error::runtime("guest_refused", format!("the guest agent refused: {} ({})", failed.message, failed.code));
+            let error = Error::runtime(
+                "guest_refused",
+                format!(
+                    "the guest agent refused: {} ({})",
+                    failed.message, failed.code
+                ),
+            );
             Err(error)
         }
         reply => Ok(reply),
@@ -206,12 +307,17 @@ fn decode(reply: &[u8]) -> Result<Reply> {
 }
 
 fn unexpected(reply: &Reply) -> Error {
-    Error::runtime("guest_reply", format!("the agent answered another question: {reply:?}"))
+    Error::runtime(
+        "guest_reply",
+        format!("the agent answered another question: {reply:?}"),
+    )
 }
 
 /// Host time, nanoseconds since the Unix epoch.
 pub(crate) fn now_unix_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -222,16 +328,30 @@ mod tests {
 
     #[test]
     fn each_end_has_its_own_reason() {
-        let ended = |code| Ended { code, stderr: String::new() };
+        let ended = |code| Ended {
+            code,
+            stderr: String::new(),
+        };
         let cases = [
-            (Some(ended(0)), "[ 1.0] Kernel panic - not syncing: boom\n", "guest_panic"),
-            (Some(ended(0)), "pyro-agent: the agent was ended by signal 9\n", "guest_agent"),
+            (
+                Some(ended(0)),
+                "[ 1.0] Kernel panic - not syncing: boom\n",
+                "guest_panic",
+            ),
+            (
+                Some(ended(0)),
+                "pyro-agent: the agent was ended by signal 9\n",
+                "guest_agent",
+            ),
             (Some(ended(137)), "", "vmm_ended"),
             (Some(ended(0)), "reboot: Restarting system\n", "guest_ended"),
             (None, "", "guest_connection"),
         ];
         for (ended, console, code) in cases {
-            assert_eq!(describe_end("running", ended.as_ref(), console, &LinkError::Closed).code, code);
+            assert_eq!(
+                describe_end("running", ended.as_ref(), console, &LinkError::Closed).code,
+                code
+            );
         }
     }
 }

@@ -35,7 +35,10 @@ impl Captured {
     /// Keeps at most `2 * limit_bytes`.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, ..Self::default() }
+        Self {
+            limit_bytes,
+            ..Self::default()
+        }
     }
 
     /// Takes the next piece.
@@ -57,7 +60,9 @@ impl Captured {
         let cut = self.total_bytes - kept;
         let mut bytes = self.head;
         if cut > 0 {
-            bytes.extend_from_slice(format!("\n[pyro: {cut} bytes are not shown here]\n").as_bytes());
+            bytes.extend_from_slice(
+                format!("\n[pyro: {cut} bytes are not shown here]\n").as_bytes(),
+            );
         }
         bytes.extend(self.tail);
         let (text, lossy) = match String::from_utf8(bytes) {
@@ -65,7 +70,12 @@ impl Captured {
             Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
         // A cut may fall inside a character: that is no fault of the output.
-        Output { text, total_bytes: self.total_bytes, truncated: cut > 0, lossy }
+        Output {
+            text,
+            total_bytes: self.total_bytes,
+            truncated: cut > 0,
+            lossy,
+        }
     }
 }
 

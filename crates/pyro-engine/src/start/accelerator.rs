@@ -7,7 +7,11 @@ use crate::events::{Event, EventSink};
 use pyro_vmm::Accelerator;
 use pyro_vmm::qemu::QemuBinary;
 
-pub(super) fn choose(facts: &mut HostFacts, binary: &QemuBinary, events: &dyn EventSink) -> Accelerator {
+pub(super) fn choose(
+    facts: &mut HostFacts,
+    binary: &QemuBinary,
+    events: &dyn EventSink,
+) -> Accelerator {
     let survey = pyro_vmm::kvm::survey();
     let reason = survey.reason.or_else(|| facts.kvm_failure(binary));
     let Some(reason) = reason else {
@@ -16,7 +20,9 @@ pub(super) fn choose(facts: &mut HostFacts, binary: &QemuBinary, events: &dyn Ev
     // A host with no KVM at all was not expected to use it; one that seems to
     // have it gets the reason.
     if survey.exists && facts.say_once(&reason) {
-        events.event(Event::Notice(format!("KVM is not used: {reason}; software emulation instead")));
+        events.event(Event::Notice(format!(
+            "KVM is not used: {reason}; software emulation instead"
+        )));
     }
     Accelerator::Tcg
 }

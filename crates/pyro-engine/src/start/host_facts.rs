@@ -41,7 +41,13 @@ impl HostFacts {
         if let Some(facts) = stored {
             return facts;
         }
-        let facts = Self { boot_id, tsc_khz: pyro_vmm::clock::measure_tsc_khz(), kvm: None, said: Vec::new(), changed: true };
+        let facts = Self {
+            boot_id,
+            tsc_khz: pyro_vmm::clock::measure_tsc_khz(),
+            kvm: None,
+            said: Vec::new(),
+            changed: true,
+        };
         // Stored at once: a template depends on the figure, and two runs that
         // measured apart would each make their own.
         facts.store_first(layout)
@@ -50,22 +56,34 @@ impl HostFacts {
     /// Whether a guest has booted with KVM on this host boot.
     #[must_use]
     pub fn kvm_is_proven(&self, binary: &QemuBinary) -> bool {
-        self.kvm.as_ref().is_some_and(|proof| proof.vmm == binary.identity && proof.failure.is_none())
+        self.kvm
+            .as_ref()
+            .is_some_and(|proof| proof.vmm == binary.identity && proof.failure.is_none())
     }
 
     pub(super) fn kvm_failure(&self, binary: &QemuBinary) -> Option<String> {
-        self.kvm.as_ref().filter(|proof| proof.vmm == binary.identity)?.failure.clone()
+        self.kvm
+            .as_ref()
+            .filter(|proof| proof.vmm == binary.identity)?
+            .failure
+            .clone()
     }
 
     pub(super) fn kvm_worked(&mut self, binary: &QemuBinary) {
         if !self.kvm_is_proven(binary) && self.kvm_failure(binary).is_none() {
-            self.kvm = Some(KvmProof { vmm: binary.identity.clone(), failure: None });
+            self.kvm = Some(KvmProof {
+                vmm: binary.identity.clone(),
+                failure: None,
+            });
             self.changed = true;
         }
     }
 
     pub(super) fn kvm_failed(&mut self, binary: &QemuBinary, reason: &str) {
-        self.kvm = Some(KvmProof { vmm: binary.identity.clone(), failure: Some(reason.to_owned()) });
+        self.kvm = Some(KvmProof {
+            vmm: binary.identity.clone(),
+            failure: Some(reason.to_owned()),
+        });
         self.changed = true;
     }
 
@@ -123,7 +141,10 @@ impl HostFacts {
 }
 
 fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -131,7 +152,10 @@ mod tests {
     use super::*;
 
     fn layout(dir: &std::path::Path) -> Layout {
-        Layout { cache: dir.join("cache"), state: dir.join("state") }
+        Layout {
+            cache: dir.join("cache"),
+            state: dir.join("state"),
+        }
     }
 
     #[test]
@@ -147,13 +171,19 @@ mod tests {
         again.boot_id = "another boot".into();
         again.changed = true;
         again.store(&layout);
-        assert!(HostFacts::load(&layout).say_once("reason"), "a new host boot starts anew");
+        assert!(
+            HostFacts::load(&layout).say_once("reason"),
+            "a new host boot starts anew"
+        );
     }
 
     #[test]
     fn a_failed_kvm_is_remembered_for_that_vmm_only() {
         let dir = tempfile::tempdir().unwrap();
-        let binary = |identity: &str| QemuBinary { path: "/q".into(), identity: identity.into() };
+        let binary = |identity: &str| QemuBinary {
+            path: "/q".into(),
+            identity: identity.into(),
+        };
         let mut facts = HostFacts::load(&layout(dir.path()));
         facts.kvm_failed(&binary("a"), "no");
         assert_eq!(facts.kvm_failure(&binary("a")).as_deref(), Some("no"));

@@ -11,7 +11,12 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 pub(super) fn build(modules: &Image) -> Result<File> {
-    let failed = |error: std::io::Error| Error::runtime("initramfs", format!("cannot put the initial RAM file system together: {error}"));
+    let failed = |error: std::io::Error| {
+        Error::runtime(
+            "initramfs",
+            format!("cannot put the initial RAM file system together: {error}"),
+        )
+    };
     let memory = rustix::fs::memfd_create("initramfs", rustix::fs::MemfdFlags::CLOEXEC)
         .map_err(|error| failed(error.into()))?;
     let mut memory = File::from(memory);
@@ -28,6 +33,7 @@ pub(super) fn build(modules: &Image) -> Result<File> {
     std::io::copy(&mut source, &mut memory).map_err(failed)?;
     memory.flush().map_err(failed)?;
     // The VMM runs as another user and opens it by its descriptor's name.
-    rustix::fs::fchmod(&memory, rustix::fs::Mode::from_raw_mode(0o444)).map_err(|error| failed(error.into()))?;
+    rustix::fs::fchmod(&memory, rustix::fs::Mode::from_raw_mode(0o444))
+        .map_err(|error| failed(error.into()))?;
     Ok(memory)
 }

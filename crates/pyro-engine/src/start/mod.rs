@@ -75,23 +75,41 @@ pub struct Started {
 ///
 /// # Errors
 /// `vmm_missing` and the other codes of [`VmmError`], those of [`Guest`].
-pub fn start(layout: &Layout, wanted: &Wanted<'_>, events: &dyn EventSink, cancel: &Cancel) -> Result<Started> {
+pub fn start(
+    layout: &Layout,
+    wanted: &Wanted<'_>,
+    events: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<Started> {
     if wanted.backend == BackendChoice::Firecracker {
-        return Err(Error::runtime("backend_unavailable", "this version of pyro has no firecracker backend")
-            .hint("use --backend auto or --backend qemu"));
+        return Err(Error::runtime(
+            "backend_unavailable",
+            "this version of pyro has no firecracker backend",
+        )
+        .hint("use --backend auto or --backend qemu"));
     }
     let binary = QemuBinary::find()?;
     let mut facts = HostFacts::load(layout);
     let accelerator = accelerator::choose(&mut facts, &binary, events);
     let started = start_with(layout, wanted, &facts, &binary, accelerator, events, cancel);
     let result = match (accelerator, started) {
-        (Accelerator::Kvm, Err(error)) if !cancel.is_cancelled() && !facts.kvm_is_proven(&binary) => {
+        (Accelerator::Kvm, Err(error))
+            if !cancel.is_cancelled() && !facts.kvm_is_proven(&binary) =>
+        {
             facts.kvm_failed(&binary, &error.message);
             events.event(Event::Notice(format!(
                 "KVM is not used: the first boot with it failed ({}); software emulation instead",
                 error.message
             )));
-            start_with(layout, wanted, &facts, &binary, Accelerator::Tcg, events, cancel)
+            start_with(
+                layout,
+                wanted,
+                &facts,
+                &binary,
+                Accelerator::Tcg,
+                events,
+                cancel,
+            )
         }
         (_, started) => started,
     };
@@ -127,7 +145,11 @@ fn start_with(
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Started> {
-    let qemu = Qemu { binary: binary.clone(), accelerator, tsc_khz: facts.tsc_khz };
+    let qemu = Qemu {
+        binary: binary.clone(),
+        accelerator,
+        tsc_khz: facts.tsc_khz,
+    };
     let spec = machine_spec(wanted)?;
     let started = |guest, start_kind| Started {
         guest,
@@ -143,7 +165,9 @@ fn start_with(
         Err(error) if cancel.is_cancelled() || error.code == "environment" => return Err(error),
         Err(error) => error,
     };
-    events.event(Event::Notice(format!("booting without a template: {reason}")));
+    events.event(Event::Notice(format!(
+        "booting without a template: {reason}"
+    )));
     let mut guest = boot(&qemu, &spec, cancel)?;
     guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
     Ok(started(guest, "cold_boot"))
@@ -162,7 +186,11 @@ fn from_template(
     // as well, the cold boot is the way.
     for attempt in 0..2 {
         let in_use = templates.open_or_make(key, wanted.installed, cancel, |dir| {
-            events.event(Event::Phase { prefix: "template", name: "freeze", fields: vec![("environment", wanted.installed.name.clone())] });
+            events.event(Event::Phase {
+                prefix: "template",
+                name: "freeze",
+                fields: vec![("environment", wanted.installed.name.clone())],
+            });
             freeze(qemu, spec, dir, cancel)
         })?;
         let restored = qemu
@@ -177,7 +205,9 @@ fn from_template(
             Ok(guest) => return Ok(guest),
             Err(error) if attempt == 1 || cancel.is_cancelled() => return Err(error),
             Err(error) => {
-                events.event(Event::Notice(format!("a template was refused and is made anew: {error}")));
+                events.event(Event::Notice(format!(
+                    "a template was refused and is made anew: {error}"
+                )));
                 templates.discard(key, in_use);
             }
         }
@@ -212,8 +242,16 @@ fn machine_spec(wanted: &Wanted<'_>) -> Result<MachineSpec> {
         initramfs: initramfs::build(&wanted.installed.modules)?,
         kernel_args: String::new(),
         drives: vec![
-            Drive { file: share(&wanted.installed.rootfs.file)?, read_only: true, durable: false },
-            Drive { file: share(&wanted.scratch.file)?, read_only: false, durable: false },
+            Drive {
+                file: share(&wanted.installed.rootfs.file)?,
+                read_only: true,
+                durable: false,
+            },
+            Drive {
+                file: share(&wanted.scratch.file)?,
+                read_only: false,
+                durable: false,
+            },
         ],
     })
 }

@@ -51,7 +51,10 @@ fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
     let folder = layout.scratch();
     let path = folder.join(format!("{size_mib}.ext4"));
     if path.is_file() && rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok() {
-        return Ok(Empty { path, _temporary: None });
+        return Ok(Empty {
+            path,
+            _temporary: None,
+        });
     }
     if make_private_dir(&folder).is_ok()
         && let Ok(temporary) = tempfile::NamedTempFile::new_in(&folder)
@@ -60,24 +63,40 @@ fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
         temporary
             .persist(&path)
             .map_err(|error| Error::io("rename into place", &path)(error.error))?;
-        return Ok(Empty { path, _temporary: None });
+        return Ok(Empty {
+            path,
+            _temporary: None,
+        });
     }
     make_private_dir(&layout.state)?;
-    let temporary = tempfile::tempdir_in(&layout.state).map_err(Error::io("make a folder in", &layout.state))?;
+    let temporary = tempfile::tempdir_in(&layout.state)
+        .map_err(Error::io("make a folder in", &layout.state))?;
     let path = temporary.path().join("scratch.ext4");
     File::create(&path).map_err(Error::io("create", &path))?;
     format(&path, size_mib)?;
-    Ok(Empty { path, _temporary: Some(temporary) })
+    Ok(Empty {
+        path,
+        _temporary: Some(temporary),
+    })
 }
 
 fn format(path: &Path, size_mib: u64) -> Result<()> {
-    let file = File::options().write(true).open(path).map_err(Error::io("open", path))?;
-    file.set_len(size_mib << 20).map_err(Error::io("size", path))?;
+    let file = File::options()
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    file.set_len(size_mib << 20)
+        .map_err(Error::io("size", path))?;
     let output = Command::new("mke2fs")
         .args(["-q", "-F", "-t", "ext4", "-m", "0"])
         // A one-shot guest's disk dies with it: no journal, nothing reserved
         // for growth, and the guest is told to leave the inode tables alone.
-        .args(["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0"])
+        .args([
+            "-O",
+            "^has_journal,^resize_inode",
+            "-E",
+            "lazy_itable_init=1,nodiscard,root_owner=0:0",
+        ])
         .arg(path)
         .env("PATH", search_path())
         .output()
@@ -89,7 +108,10 @@ fn format(path: &Path, size_mib: u64) -> Result<()> {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::runtime("mke2fs", format!("mke2fs failed on {}: {words}", path.display())))
+    Err(Error::runtime(
+        "mke2fs",
+        format!("mke2fs failed on {}: {words}", path.display()),
+    ))
 }
 
 /// An ordinary user's PATH often lacks the folders mke2fs is in.
@@ -100,7 +122,11 @@ fn search_path() -> std::ffi::OsString {
 }
 
 fn nameless(folder: &Path) -> std::io::Result<File> {
-    match rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(0o600)) {
+    match rustix::fs::open(
+        folder,
+        OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::from_raw_mode(0o600),
+    ) {
         Ok(file) => Ok(File::from(file)),
         // Some file systems cannot: a name that is taken away at once then.
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
@@ -136,7 +162,9 @@ fn copy_range(from: &File, to: &File, start: u64, end: u64) -> std::io::Result<(
     let mut buffer = vec![0; 64 * 1024];
     let mut offset = start;
     while offset < end {
-        let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+        let wanted = buffer
+            .len()
+            .min(usize::try_from(end - offset).unwrap_or(usize::MAX));
         let count = from.read_at(&mut buffer[..wanted], offset)?;
         if count == 0 {
             break;
@@ -155,15 +183,37 @@ mod tests {
     #[test]
     fn a_copy_is_a_valid_sparse_file_system_without_a_name() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout { cache: dir.path().join("cache"), state: dir.path().join("state") };
+        let layout = Layout {
+            cache: dir.path().join("cache"),
+            state: dir.path().join("state"),
+        };
         let scratch = Scratch::create(&layout, DEFAULT_SCRATCH_MIB).unwrap();
         let metadata = scratch.file.metadata().unwrap();
         assert_eq!((metadata.len(), metadata.nlink()), (32 << 30, 0));
-        assert!(metadata.blocks() * 512 < 4 << 20, "{} bytes allocated", metadata.blocks() * 512);
-        let path = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&scratch.file));
-        let check = Command::new("e2fsck").args(["-fn", &path]).env("PATH", search_path()).output().unwrap();
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
-        let names: Vec<_> = std::fs::read_dir(layout.scratch()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(
+            metadata.blocks() * 512 < 4 << 20,
+            "{} bytes allocated",
+            metadata.blocks() * 512
+        );
+        let path = format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            std::os::fd::AsRawFd::as_raw_fd(&scratch.file)
+        );
+        let check = Command::new("e2fsck")
+            .args(["-fn", &path])
+            .env("PATH", search_path())
+            .output()
+            .unwrap();
+        assert!(
+            check.status.success(),
+            "{}",
+            String::from_utf8_lossy(&check.stdout)
+        );
+        let names: Vec<_> = std::fs::read_dir(layout.scratch())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(names, ["32768.ext4"]);
     }
 }

@@ -40,7 +40,13 @@ pub(super) fn key(qemu: &Qemu, spec: &MachineSpec, installed: &Installed) -> Str
         .into_iter()
         .chain(images.into_iter().map(|image| image.digest.clone()))
         // The virtual size of a drive is device state; its content is not.
-        .chain(spec.drives.iter().map(|drive| drive.file.metadata().map_or(0, |metadata| metadata.len()).to_string()))
+        .chain(spec.drives.iter().map(|drive| {
+            drive
+                .file
+                .metadata()
+                .map_or(0, |metadata| metadata.len())
+                .to_string()
+        }))
         .chain([pyro_vmm::agent::SHA256.to_owned()]);
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
@@ -75,7 +81,9 @@ impl Templates {
     /// Touches nothing.
     #[must_use]
     pub fn new(layout: &Layout) -> Self {
-        Self { dir: layout.templates() }
+        Self {
+            dir: layout.templates(),
+        }
     }
 
     pub(super) fn open_or_make(
@@ -93,7 +101,10 @@ impl Templates {
         let lock = open_lock(&lock_path)?;
         lock.lock().map_err(Error::io("lock", &lock_path))?;
         if cancel.is_cancelled() {
-            return Err(Error::runtime("cancelled", "cancelled while waiting for a template"));
+            return Err(Error::runtime(
+                "cancelled",
+                "cancelled while waiting for a template",
+            ));
         }
         if let Some(found) = self.open(key)? {
             return Ok(found);
@@ -115,13 +126,21 @@ impl Templates {
                 .collect(),
         };
         let info_path = partial.path().join("template.json");
-        std::fs::write(&info_path, serde_json::to_vec_pretty(&info).unwrap_or_default())
-            .map_err(Error::io("write", &info_path))?;
+        std::fs::write(
+            &info_path,
+            serde_json::to_vec_pretty(&info).unwrap_or_default(),
+        )
+        .map_err(Error::io("write", &info_path))?;
         let place = self.dir.join(key);
         std::fs::rename(partial.path(), &place).map_err(Error::io("rename into place", &place))?;
         drop(partial.keep());
         drop(in_use);
-        self.open(key)?.ok_or_else(|| Error::runtime("template", format!("template {key} vanished while it was made")))
+        self.open(key)?.ok_or_else(|| {
+            Error::runtime(
+                "template",
+                format!("template {key} vanished while it was made"),
+            )
+        })
     }
 
     /// None when there is none, or when it was changed (it is removed then).
@@ -135,7 +154,10 @@ impl Templates {
             Ok(template) => {
                 // Only its age suffers when this fails (a read-only cache).
                 let _ = lock.set_modified(SystemTime::now());
-                Ok(Some(InUse { template, _lock: lock }))
+                Ok(Some(InUse {
+                    template,
+                    _lock: lock,
+                }))
             }
             Err(error) => {
                 tracing::warn!("{error}; it is removed");
@@ -178,7 +200,10 @@ impl Templates {
             .into_iter()
             .flat_map(|info| {
                 let name = format!("template {} ({})", info.key, info.environment);
-                info.images.into_iter().map(move |digest| Holder { digest, name: name.clone() })
+                info.images.into_iter().map(move |digest| Holder {
+                    digest,
+                    name: name.clone(),
+                })
             })
             .collect()
     }
@@ -192,7 +217,10 @@ impl Templates {
             if name.starts_with(".partial-") {
                 self.remove(&path);
             } else if path.is_dir() {
-                let used = path.join("lock").metadata().and_then(|metadata| metadata.modified());
+                let used = path
+                    .join("lock")
+                    .metadata()
+                    .and_then(|metadata| metadata.modified());
                 sealed.push((used.unwrap_or(SystemTime::UNIX_EPOCH), path));
             }
         }
@@ -210,7 +238,10 @@ impl Templates {
             if lock.try_lock().is_err() {
                 return;
             }
-            let grave = self.dir.join(format!(".partial-removed-{}", uuid::Uuid::new_v4().simple()));
+            let grave = self.dir.join(format!(
+                ".partial-removed-{}",
+                uuid::Uuid::new_v4().simple()
+            ));
             if std::fs::rename(dir, &grave).is_ok() {
                 // What cannot be removed now is removed by the next sweep.
                 let _ = std::fs::remove_dir_all(&grave);
@@ -219,7 +250,11 @@ impl Templates {
         }
         // No lock file: its maker was killed between two system calls, or
         // makes it right now; an age decides.
-        let age = dir.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+        let age = dir
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|time| time.elapsed().ok());
         if age.is_some_and(|age| age.as_secs() > 60) {
             let _ = std::fs::remove_dir_all(dir);
         }

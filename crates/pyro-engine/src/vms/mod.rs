@@ -39,7 +39,10 @@ impl Vms {
     /// No VM yet; touches nothing.
     #[must_use]
     pub fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone(), table: Mutex::default() }
+        Self {
+            layout: layout.clone(),
+            table: Mutex::default(),
+        }
     }
 
     /// Creates, starts, runs `command`, deletes; also deletes after a failure.
@@ -59,14 +62,22 @@ impl Vms {
     ) -> Result<ExecResult> {
         check_timeout(timeout_seconds)?;
         checks::command(command)?;
-        let phase = |name, fields| events.event(Event::Phase { prefix: "run", name, fields });
+        let phase = |name, fields| {
+            events.event(Event::Phase {
+                prefix: "run",
+                name,
+                fields,
+            })
+        };
         phase("create", vec![("environment", spec.environment.clone())]);
         let vm_id = self.create(environments, spec)?.vm_id;
         phase("start", vec![("vm_id", vm_id.clone())]);
-        let result = self.start(environments, &vm_id, events, cancel).and_then(|_| {
-            phase("execute", vec![("vm_id", vm_id.clone())]);
-            self.exec(&vm_id, command, timeout_seconds, stdin, events, cancel)
-        });
+        let result = self
+            .start(environments, &vm_id, events, cancel)
+            .and_then(|_| {
+                phase("execute", vec![("vm_id", vm_id.clone())]);
+                self.exec(&vm_id, command, timeout_seconds, stdin, events, cancel)
+            });
         // Gone already after an exec; a failed start leaves the record.
         self.table().remove(&vm_id);
         result
@@ -82,7 +93,8 @@ impl Vms {
         self.reap();
         let vm = OneShot::new(spec.clone());
         let info = vm.info();
-        self.table().insert(info.vm_id.clone(), Arc::new(Mutex::new(vm)));
+        self.table()
+            .insert(info.vm_id.clone(), Arc::new(Mutex::new(vm)));
         Ok(info)
     }
 
@@ -90,7 +102,13 @@ impl Vms {
     ///
     /// # Errors
     /// `wrong_state`, and everything that can go wrong with a machine.
-    pub fn start(&self, environments: &Environments, vm_id: &str, events: &dyn EventSink, cancel: &Cancel) -> Result<VmInfo> {
+    pub fn start(
+        &self,
+        environments: &Environments,
+        vm_id: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<VmInfo> {
         let vm = self.find(vm_id)?;
         let mut vm = lock(&vm);
         vm.start(&self.layout, environments, events, cancel)?;
@@ -117,7 +135,13 @@ impl Vms {
         let result = {
             let mut vm = lock(&vm);
             vm.need_started()?;
-            let result = vm.exec(command, Duration::from_secs(timeout_seconds), stdin, events, cancel);
+            let result = vm.exec(
+                command,
+                Duration::from_secs(timeout_seconds),
+                stdin,
+                events,
+                cancel,
+            );
             vm.end();
             result
         };
@@ -143,7 +167,11 @@ impl Vms {
     pub fn delete(&self, vm_id: &str) -> Result<DeletedVm> {
         let vm = self.table().remove(vm_id).ok_or_else(|| unknown(vm_id))?;
         lock(&vm).end();
-        Ok(DeletedVm { vm_id: vm_id.to_owned(), deleted: true, reason: "explicit_delete".into() })
+        Ok(DeletedVm {
+            vm_id: vm_id.to_owned(),
+            deleted: true,
+            reason: "explicit_delete".into(),
+        })
     }
 
     /// What it is and how it is.
@@ -151,7 +179,9 @@ impl Vms {
     /// # Errors
     /// `unknown_vm`.
     pub fn status(&self, vm_id: &str) -> Result<VmInfo> {
-        Ok(lock(&self.find(vm_id)?).info())
+        let vm = self.find(vm_id)?;
+        let info = lock(&vm).info();
+        Ok(info)
     }
 
     /// Its network.
@@ -174,11 +204,18 @@ impl Vms {
     /// None at present.
     pub fn reap_expired(&self) -> Result<Reaped> {
         let deleted_vm_ids = self.reap();
-        Ok(Reaped { count: deleted_vm_ids.len(), deleted_vm_ids })
+        Ok(Reaped {
+            count: deleted_vm_ids.len(),
+            deleted_vm_ids,
+        })
     }
 
     fn reap(&self) -> Vec<String> {
-        let all: Vec<_> = self.table().iter().map(|(id, vm)| (id.clone(), vm.clone())).collect();
+        let all: Vec<_> = self
+            .table()
+            .iter()
+            .map(|(id, vm)| (id.clone(), vm.clone()))
+            .collect();
         let mut reaped = Vec::new();
         for (id, vm) in all {
             // One that is locked is at work, hence not idle.
@@ -194,7 +231,10 @@ impl Vms {
     }
 
     fn find(&self, vm_id: &str) -> Result<Arc<Mutex<OneShot>>> {
-        self.table().get(vm_id).cloned().ok_or_else(|| unknown(vm_id))
+        self.table()
+            .get(vm_id)
+            .cloned()
+            .ok_or_else(|| unknown(vm_id))
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Mutex<OneShot>>>> {
@@ -231,7 +271,10 @@ mod tests {
 
     fn vms() -> (tempfile::TempDir, Vms, Environments) {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout { cache: dir.path().join("cache"), state: dir.path().join("state") };
+        let layout = Layout {
+            cache: dir.path().join("cache"),
+            state: dir.path().join("state"),
+        };
         let environments = Environments::new(&layout);
         (dir, Vms::new(&layout), environments)
     }
@@ -242,7 +285,9 @@ mod tests {
         let id = vms.create(&environments, &spec()).unwrap().vm_id;
         assert!(id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert_eq!(vms.status(&id).unwrap().state, payloads::VmState::Created);
-        let refused = vms.exec(&id, "true", 30, None, &NoEvents, &Cancel::default()).unwrap_err();
+        let refused = vms
+            .exec(&id, "true", 30, None, &NoEvents, &Cancel::default())
+            .unwrap_err();
         assert_eq!(refused.code, "wrong_state");
         assert_eq!(vms.stop(&id).unwrap().state, payloads::VmState::Stopped);
         assert!(vms.delete(&id).unwrap().deleted);
@@ -253,12 +298,48 @@ mod tests {
     fn what_is_wrong_with_a_request_is_said_before_anything_is_made() {
         let (_dir, vms, environments) = vms();
         let cases: [(VmSpec, &str); 6] = [
-            (VmSpec { vcpu_count: 0, ..spec() }, "out_of_range"),
-            (VmSpec { vcpu_count: 9, ..spec() }, "out_of_range"),
-            (VmSpec { mem_mib: 255, ..spec() }, "out_of_range"),
-            (VmSpec { ttl_seconds: 3601, ..spec() }, "out_of_range"),
-            (VmSpec { network: true, ..spec() }, "network_unavailable"),
-            (VmSpec { environment: "plan9".into(), ..spec() }, "unknown_environment"),
+            (
+                VmSpec {
+                    vcpu_count: 0,
+                    ..spec()
+                },
+                "out_of_range",
+            ),
+            (
+                VmSpec {
+                    vcpu_count: 9,
+                    ..spec()
+                },
+                "out_of_range",
+            ),
+            (
+                VmSpec {
+                    mem_mib: 255,
+                    ..spec()
+                },
+                "out_of_range",
+            ),
+            (
+                VmSpec {
+                    ttl_seconds: 3601,
+                    ..spec()
+                },
+                "out_of_range",
+            ),
+            (
+                VmSpec {
+                    network: true,
+                    ..spec()
+                },
+                "network_unavailable",
+            ),
+            (
+                VmSpec {
+                    environment: "plan9".into(),
+                    ..spec()
+                },
+                "unknown_environment",
+            ),
         ];
         for (spec, code) in cases {
             let error = vms.create(&environments, &spec).unwrap_err();

@@ -60,8 +60,14 @@ impl OneShot {
             allow_host_compat: self.spec.allow_host_compat,
             guest_ip: None,
             tap_name: None,
-            execution_mode: self.started.as_ref().map_or(ExecutionMode::Pending, |started| started.execution_mode),
-            backend: self.started.as_ref().map(|started| started.backend.to_owned()),
+            execution_mode: self
+                .started
+                .as_ref()
+                .map_or(ExecutionMode::Pending, |started| started.execution_mode),
+            backend: self
+                .started
+                .as_ref()
+                .map(|started| started.backend.to_owned()),
             accelerator: self.started.as_ref().and_then(accelerator),
             metadata: self.metadata.clone(),
         }
@@ -79,35 +85,66 @@ impl OneShot {
         if self.started.is_some() {
             return Ok(());
         }
-        Err(Error::runtime("wrong_state", format!("VM {} is {:?}, not started", self.vm_id, self.state).to_lowercase())
-            .hint("start it first"))
+        Err(Error::runtime(
+            "wrong_state",
+            format!("VM {} is {:?}, not started", self.vm_id, self.state).to_lowercase(),
+        )
+        .hint("start it first"))
     }
 
-    pub(super) fn start(&mut self, layout: &Layout, environments: &Environments, events: &dyn EventSink, cancel: &Cancel) -> Result<()> {
+    pub(super) fn start(
+        &mut self,
+        layout: &Layout,
+        environments: &Environments,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<()> {
         if self.started.is_some() {
-            return Err(Error::runtime("wrong_state", format!("vm {} is started already", self.vm_id))
-                .hint("run a command in it, or stop it"));
+            return Err(Error::runtime(
+                "wrong_state",
+                format!("vm {} is started already", self.vm_id),
+            )
+            .hint("run a command in it, or stop it"));
         }
         let started = match self.start_guest(layout, environments, events, cancel) {
             Ok(started) => started,
-            Err(error) if self.spec.allow_host_compat && error.kind == Kind::Runtime && !cancel.is_cancelled() => {
-                events.event(Event::Notice(format!("no guest can be used ({error}); the command runs on this host, as was allowed")));
+            Err(error)
+                if self.spec.allow_host_compat
+                    && error.kind == Kind::Runtime
+                    && !cancel.is_cancelled() =>
+            {
+                events.event(Event::Notice(format!(
+                    "no guest can be used ({error}); the command runs on this host, as was allowed"
+                )));
                 start::start_on_host(&self.hostname(), cancel)?
             }
             Err(error) => return Err(error),
         };
-        self.metadata.insert("start_kind".into(), started.start_kind.into());
+        self.metadata
+            .insert("start_kind".into(), started.start_kind.into());
         self.started = Some(started);
         self.state = VmState::Started;
         self.last_used = Instant::now();
         Ok(())
     }
 
-    fn start_guest(&mut self, layout: &Layout, environments: &Environments, events: &dyn EventSink, cancel: &Cancel) -> Result<Started> {
+    fn start_guest(
+        &mut self,
+        layout: &Layout,
+        environments: &Environments,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Started> {
         let installed = environments.ensure(&self.spec.environment, events, cancel)?;
         self.environment_version = Some(installed.version.clone());
-        self.metadata.insert("kernel_image".into(), installed.kernel.path.display().to_string());
-        self.metadata.insert("rootfs_image".into(), installed.rootfs.path.display().to_string());
+        self.metadata.insert(
+            "kernel_image".into(),
+            installed.kernel.path.display().to_string(),
+        );
+        self.metadata.insert(
+            "rootfs_image".into(),
+            installed.rootfs.path.display().to_string(),
+        );
         let scratch = match self.scratch.take() {
             Some(scratch) => scratch,
             None => Scratch::create(layout, DEFAULT_SCRATCH_MIB)?,
@@ -130,13 +167,35 @@ impl OneShot {
         format!("pyro-{}", self.vm_id)
     }
 
-    pub(super) fn exec(&mut self, command: &str, timeout: Duration, stdin: Stdin, events: &dyn EventSink, cancel: &Cancel) -> Result<ExecResult> {
+    pub(super) fn exec(
+        &mut self,
+        command: &str,
+        timeout: Duration,
+        stdin: Stdin,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<ExecResult> {
         self.need_started()?;
-        let (vm_id, spec, environment_version) = (self.vm_id.clone(), self.spec.clone(), self.environment_version.clone());
+        let (vm_id, spec, environment_version) = (
+            self.vm_id.clone(),
+            self.spec.clone(),
+            self.environment_version.clone(),
+        );
         let Some(started) = self.started.as_mut() else {
-            return Err(Error::runtime("wrong_state", format!("vm {vm_id} is not started")));
+            return Err(Error::runtime(
+                "wrong_state",
+                format!("vm {vm_id} is not started"),
+            ));
         };
-        let finished = started.guest.exec(Command { shell: command, timeout, stdin }, events, cancel)?;
+        let finished = started.guest.exec(
+            Command {
+                shell: command,
+                timeout,
+                stdin,
+            },
+            events,
+            cancel,
+        )?;
         Ok(ExecResult {
             environment: spec.environment,
             environment_version,
@@ -156,7 +215,11 @@ impl OneShot {
             backend: started.backend.to_owned(),
             accelerator: accelerator(started),
             start_kind: started.start_kind.to_owned(),
-            cleanup: DeletedVm { vm_id: vm_id.clone(), deleted: true, reason: "post_exec_cleanup".into() },
+            cleanup: DeletedVm {
+                vm_id: vm_id.clone(),
+                deleted: true,
+                reason: "post_exec_cleanup".into(),
+            },
             vm_id,
         })
     }
@@ -178,9 +241,14 @@ impl OneShot {
 }
 
 fn accelerator(started: &Started) -> Option<String> {
-    started.accelerator.map(|accelerator| accelerator.as_str().to_owned())
+    started
+        .accelerator
+        .map(|accelerator| accelerator.as_str().to_owned())
 }
 
 fn unix_now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }
