@@ -1,0 +1,124 @@
+//! Makes a machine out of a fresh or cloned kernel, once.
+//!
+//! Owns: the order of the steps and their times. Refuses: a second configure,
+//! and anything that touches the machine when the agent is a plain process.
+//!
+//! ```text
+//!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root
+//! ```
+
+use crate::root::{self, NEW_ROOT};
+use crate::server::{Phase, Role, Server, failed};
+use crate::{clock, console};
+use pyro_proto::messages::{Configure, Configured, Failed};
+use std::sync::PoisonError;
+use std::time::Instant;
+
+/// Where init mounted the base drive.
+pub const BASE: &str = "/base";
+
+/// Carries the request out.
+pub fn run(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
+    {
+        let mut phase = server.phase();
+        match *phase {
+            Phase::Fresh => *phase = Phase::Configuring,
+            Phase::Ready => return Err(failed("bad_request", "the guest is configured already")),
+            Phase::Configuring => return Err(failed("busy", "another configure is under way")),
+            Phase::Leaving => return Err(failed("busy", "the machine is powering off")),
+        }
+    }
+    let done = match server.role {
+        Role::Guest => guest(server, wanted),
+        Role::Process { .. } => process(wanted),
+    };
+    // A failed one may be tried again: what it mounted is gone again.
+    let mut phase = server.phase();
+    if *phase == Phase::Configuring {
+        *phase = if done.is_ok() {
+            Phase::Ready
+        } else {
+            Phase::Fresh
+        };
+    }
+    done
+}
+
+fn process(wanted: &Configure) -> Result<Configured, Failed> {
+    match &wanted.scratch_device {
+        Some(device) => Err(failed(
+            "bad_request",
+            format!("an agent without a machine does not mount {device}"),
+        )),
+        None => Ok(configured(Instant::now())),
+    }
+}
+
+fn configured(started: Instant) -> Configured {
+    Configured {
+        kernel: rustix::system::uname().release().to_string_lossy().into(),
+        micros: started.elapsed().as_micros() as u64,
+    }
+}
+
+fn guest(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
+    let started = Instant::now();
+    let mut times = String::new();
+    let mut last = started;
+    let mut timed = |step: &str| {
+        let now = Instant::now();
+        times += &format!(" {step}={}us", (now - last).as_micros());
+        last = now;
+    };
+    let Some(device) = &wanted.scratch_device else {
+        return Err(failed("bad_request", "a guest needs a scratch device"));
+    };
+    clock::step(wanted.time_unix_ns)
+        .map_err(|error| failed("internal", format!("the clock was not set: {error}")))?;
+    timed("clock");
+    clock::seed(&wanted.entropy_hex)
+        .map_err(|error| failed("internal", format!("the entropy was not taken: {error}")))?;
+    timed("entropy");
+    rustix::system::sethostname(wanted.hostname.as_bytes()).map_err(|error| {
+        let name = &wanted.hostname;
+        failed("bad_request", format!("host name `{name}`: {error}"))
+    })?;
+    timed("name");
+    let scratch = root::assemble(device).inspect_err(|_| root::undo())?;
+    timed("mounts");
+    root::enter()
+        .map_err(|error| failed("mount", format!("changing to {NEW_ROOT} failed: {error}")))?;
+    *server
+        .scratch
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(scratch);
+    name_files(&wanted.hostname);
+    server.cgroups.set_up();
+    timed("root");
+    console::line(&format!("configured:{times}"));
+    Ok(configured(started))
+}
+
+/// Tells the image its name. Best effort: an image without /etc is no machine
+/// for these files. Written only when different, to leave the layer alone.
+fn name_files(hostname: &str) {
+    let wanted = format!("{hostname}\n");
+    if std::fs::read_to_string("/etc/hostname").is_ok_and(|text| text == wanted) {
+        return;
+    }
+    let _ = std::fs::write("/etc/hostname", wanted);
+    // Without a line of its own every `sudo` or `hostname -f` asks a resolver first.
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut hosts = if hosts.is_empty() {
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned()
+    } else {
+        hosts
+    };
+    let known = hosts
+        .lines()
+        .any(|line| line.split_whitespace().skip(1).any(|name| name == hostname));
+    if !known {
+        hosts += &format!("127.0.1.1 {hostname}\n");
+        let _ = std::fs::write("/etc/hosts", hosts);
+    }
+}

@@ -1,0 +1,48 @@
+//! One exec request, from its checks to its reply.
+//!
+//! Owns: whether a command may run now, and what is answered. Refuses:
+//! commands before configure and during power-off.
+
+use crate::pump::Pump;
+use crate::server::{Phase, Role, Server, answer, failed};
+use crate::{clock, console, spawn};
+use pyro_proto::Stream;
+use pyro_proto::messages::{Exec, Failed, Reply};
+
+/// Runs the command and closes the stream.
+pub fn run(server: &Server, exec: &Exec, stream: Stream) {
+    match start(server, exec, &stream) {
+        Ok(pump) => {
+            // Nobody is left to answer when the host gave the stream up.
+            if let Some(exited) = pump.run() {
+                answer(stream, &Reply::Exited(exited));
+            }
+        }
+        Err(error) => answer(stream, &Reply::Failed(error)),
+    }
+}
+
+fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
+    match (*server.phase(), server.role) {
+        (Phase::Leaving, _) => return Err(failed("busy", "the machine is powering off")),
+        (Phase::Fresh | Phase::Configuring, Role::Guest) => {
+            let message = "the guest was not configured yet";
+            return Err(failed("not_configured", message));
+        }
+        _ => {}
+    }
+    if server.role == Role::Guest
+        && let Err(error) = clock::step(exec.time_unix_ns)
+    {
+        // A wrong clock is worth a line, not the command.
+        console::line(&format!("the clock was not set: {error}"));
+    }
+    let pump = Pump::prepare(stream, exec)
+        .map_err(|error| failed("internal", format!("no descriptor for a command: {error}")))?;
+    if let Some(error) = stream.over() {
+        return Err(failed("internal", error.to_string()));
+    }
+    let group = server.cgroups.create();
+    let spawned = spawn::spawn(server.role, server.limits, exec, group.as_ref())?;
+    Ok(pump.with(spawned, group))
+}

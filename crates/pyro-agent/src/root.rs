@@ -1,0 +1,175 @@
+//! The guest's root file system.
+//!
+//! Owns: scratch, overlay, the kernel's own file systems and the change of
+//! root. Refuses: a half-made root; [`undo`] takes back what failed.
+//!
+//! ```text
+//!   /base (ext4, read-only) --lower--\
+//!                                     overlay --> /newroot --MS_MOVE--> /
+//!   /scratch/root/upper ------upper--/     + /proc /sys /dev /run /tmp
+//! ```
+
+use crate::configure::BASE;
+use crate::server::failed;
+use crate::sys;
+use pyro_proto::messages::Failed;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_move, unmount};
+use std::ffi::CStr;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// Where the root is built.
+pub const NEW_ROOT: &str = "/newroot";
+const SCRATCH: &str = "/scratch";
+
+/// - `redirect_dir=on`: else renaming a folder of the base fails with EXDEV,
+///   which package managers and build tools do not expect.
+/// - `index=off`: the index ties the upper layer to one base by file handle,
+///   and a copied scratch (reset, snapshot) would be refused.
+/// - `metacopy=off`: an upper file always has its contents, so the layer can
+///   be read, exported and compared without the base.
+/// - `xino=auto`: inode numbers are unique and stable over both layers, which
+///   `find`, `tar` and git rely on.
+const OVERLAY: &CStr = c"lowerdir=/base,upperdir=/scratch/root/upper,workdir=/scratch/root/work,redirect_dir=on,index=off,metacopy=off,xino=auto";
+
+const STRICT: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+const DATA: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
+
+/// Mounts everything below [`NEW_ROOT`]; returns the scratch file system's root.
+pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
+    let named = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| failed("mount", format!("{what}: {error}"))
+    };
+    if !Path::new(BASE).join("etc").exists() && !Path::new(BASE).join("bin").exists() {
+        let base = crate::init::BASE_DEVICE;
+        return Err(failed(
+            "mount",
+            format!("the base drive {base} holds no root file system or did not mount"),
+        ));
+    }
+    scratch(device).map_err(named(&format!("the scratch drive {device} did not mount")))?;
+    overlay().map_err(named("the overlay of base and scratch did not mount"))?;
+    for (kind, at, flags, data) in [
+        ("tmpfs", "run", DATA, c"mode=0755"),
+        ("tmpfs", "tmp", DATA, c"mode=1777"),
+    ] {
+        fresh(kind, at, flags, Some(data)).map_err(named(&format!("/{at} did not mount")))?;
+    }
+    lock_folder().map_err(named("/run/lock was not made"))?;
+    folder("workspace").map_err(named("/workspace was not made"))?;
+    for at in ["proc", "sys", "dev"] {
+        folder(at).map_err(named(&format!("/{at} was not made")))?;
+    }
+    devices().map_err(named("/dev was not completed"))?;
+    // Older kernels have no cgroup v2; commands then have process groups only.
+    let _ = mount("cgroup2", "/sys/fs/cgroup", "cgroup2", STRICT, None);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let scratch = rustix::fs::open(SCRATCH, flags, Mode::empty())
+        .map_err(|error| named("the scratch drive did not open")(error.into()))?;
+    for at in ["sys", "dev", "proc"] {
+        mount_move(format!("/{at}"), format!("{NEW_ROOT}/{at}"))
+            .map_err(|error| named(&format!("/{at} did not move"))(error.into()))?;
+    }
+    Ok(scratch)
+}
+
+fn scratch(device: &str) -> io::Result<()> {
+    let node = std::fs::File::open(device)?;
+    // A clone has another disk behind the device than the template had when
+    // its kernel read the first blocks.
+    sys::flush_buffers(node.as_fd())?;
+    std::fs::create_dir_all(SCRATCH)?;
+    mount(device, SCRATCH, "ext4", MountFlags::NOATIME, None)?;
+    std::fs::create_dir_all("/scratch/root/upper")?;
+    std::fs::create_dir_all("/scratch/root/work")
+}
+
+fn overlay() -> io::Result<()> {
+    std::fs::create_dir_all(NEW_ROOT)?;
+    let flags = MountFlags::NOATIME;
+    Ok(mount("overlay", NEW_ROOT, "overlay", flags, Some(OVERLAY))?)
+}
+
+/// A folder of the new root to mount on. The image or an earlier life of this
+/// scratch may have left something else there, or a link to elsewhere.
+fn folder(at: &str) -> io::Result<String> {
+    let path = format!("{NEW_ROOT}/{at}");
+    match std::fs::symlink_metadata(&path) {
+        Ok(found) if found.is_dir() => return Ok(path),
+        Ok(_) => std::fs::remove_file(&path)?,
+        Err(_) => {}
+    }
+    std::fs::create_dir(&path)?;
+    Ok(path)
+}
+
+fn fresh(kind: &str, at: &str, flags: MountFlags, data: Option<&CStr>) -> io::Result<()> {
+    Ok(mount(kind, folder(at)?, kind, flags, data)?)
+}
+
+fn lock_folder() -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = format!("{NEW_ROOT}/run/lock");
+    std::fs::create_dir(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1777))
+}
+
+fn devices() -> io::Result<()> {
+    for (at, kind, flags, data) in [
+        (
+            "/dev/pts",
+            "devpts",
+            MountFlags::NOSUID | MountFlags::NOEXEC,
+            c"ptmxmode=666,mode=620,gid=5",
+        ),
+        ("/dev/shm", "tmpfs", DATA, c"mode=1777"),
+    ] {
+        std::fs::create_dir_all(at)?;
+        mount(kind, at, kind, flags, Some(data))?;
+    }
+    for (target, at) in [
+        ("/proc/self/fd", "/dev/fd"),
+        ("/proc/self/fd/0", "/dev/stdin"),
+        ("/proc/self/fd/1", "/dev/stdout"),
+        ("/proc/self/fd/2", "/dev/stderr"),
+    ] {
+        match symlink(target, at) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes the new root the root of the whole agent; its threads share it.
+/// Init keeps the old one, where nothing but its own program is.
+pub fn enter() -> io::Result<()> {
+    std::env::set_current_dir(NEW_ROOT)?;
+    mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    std::env::set_current_dir("/")
+}
+
+/// Takes back what [`assemble`] mounted before it failed.
+pub fn undo() {
+    for at in ["proc", "dev", "sys"] {
+        let _ = mount_move(format!("{NEW_ROOT}/{at}"), format!("/{at}"));
+    }
+    for at in [
+        "/sys/fs/cgroup",
+        "/dev/shm",
+        "/dev/pts",
+        "/newroot/tmp",
+        "/newroot/run",
+        NEW_ROOT,
+        SCRATCH,
+    ] {
+        let _ = unmount(at, UnmountFlags::DETACH);
+    }
+}

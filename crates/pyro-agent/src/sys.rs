@@ -1,0 +1,130 @@
+//! System calls that rustix has no safe wrapper for.
+//!
+//! Owns: every raw call but the child's side of a spawn. Refuses: policy;
+//! each function does one thing and returns the kernel's error.
+#![allow(
+    unsafe_code,
+    reason = "fork, ioctls and AF_VSOCK have no safe wrapper in rustix"
+)]
+
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io;
+
+/// Which side of a fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old process, and the new one's pid.
+    Parent(i32),
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Splits the process. Callers do it before they start any thread.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: both roles call it while the process has one thread, so no lock
+    // is held by a thread that does not exist in the child.
+    let pid = check(unsafe { libc::fork() })?;
+    Ok(if pid == 0 {
+        Fork::Child
+    } else {
+        Fork::Parent(pid)
+    })
+}
+
+/// Takes an inherited descriptor by its number.
+pub fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the number is open.
+    check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    // SAFETY: it is open, above stdio as the caller checked, and nothing else
+    // in this process owns it: the launcher left it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Brings the loopback interface up.
+pub fn loopback_up() -> io::Result<()> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?;
+    // SAFETY: ifreq is plain data, for which all zeroes is a valid value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which lives through the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) })?;
+    Ok(())
+}
+
+/// Most bytes of entropy one configure may bring.
+pub const ENTROPY_MAX_BYTES: usize = 512;
+
+#[repr(C)]
+struct PoolInfo {
+    entropy_bits: libc::c_int,
+    buffer_bytes: libc::c_int,
+    buffer: [u8; ENTROPY_MAX_BYTES],
+}
+
+/// Mixes `bytes` into the kernel's pool, credits them and reseeds.
+pub fn add_entropy(random: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    const RNDADDENTROPY: libc::Ioctl = 0x4008_5203;
+    const RNDRESEEDCRNG: libc::Ioctl = 0x5207;
+    if bytes.len() > ENTROPY_MAX_BYTES {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut info = PoolInfo {
+        entropy_bits: (bytes.len() * 8) as libc::c_int,
+        buffer_bytes: bytes.len() as libc::c_int,
+        buffer: [0; ENTROPY_MAX_BYTES],
+    };
+    info.buffer[..bytes.len()].copy_from_slice(bytes);
+    // SAFETY: the layout is rand_pool_info's, and buffer_bytes is at most the buffer.
+    check(unsafe { libc::ioctl(random.as_raw_fd(), RNDADDENTROPY, &raw const info) })?;
+    // SAFETY: RNDRESEEDCRNG takes no argument.
+    check(unsafe { libc::ioctl(random.as_raw_fd(), RNDRESEEDCRNG) })?;
+    Ok(())
+}
+
+/// Drops what the kernel cached of a block device.
+pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
+    const BLKFLSBUF: libc::Ioctl = 0x1261;
+    // SAFETY: BLKFLSBUF takes no argument.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), BLKFLSBUF, 0) })?;
+    Ok(())
+}
+
+/// Connects to a port of the host over vsock.
+pub fn dial_host(port: u32) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: socket() takes no pointers.
+    let number = check(unsafe { libc::socket(libc::AF_VSOCK, kind, 0) })?;
+    // SAFETY: the number was just returned and nobody else knows it.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    // SAFETY: sockaddr_vm is plain data, for which all zeroes is a valid value.
+    let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
+    address.svm_cid = libc::VMADDR_CID_HOST;
+    address.svm_port = port;
+    let bytes = size_of::<libc::sockaddr_vm>() as libc::socklen_t;
+    // SAFETY: address is a sockaddr_vm of that many bytes and lives through the call.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes) })?;
+    Ok(socket)
+}
+
+/// Marks every descriptor above stderr to be closed at exec, so that nothing
+/// a careless launcher left open reaches a command.
+pub fn close_all_on_exec() -> io::Result<()> {
+    // SAFETY: with this flag nothing is closed here, only marked.
+    check(unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) })?;
+    Ok(())
+}
