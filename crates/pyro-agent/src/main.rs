@@ -1,2 +1,51 @@
-//! x
-fn main() {}
+//! The program inside a pyro guest: PID 1, the agent, and the plain-process agent.
+//!
+//! Owns: which role this process has. Refuses: anything that is not one of
+//! the three roles, with a line on stderr and exit code 2.
+//!
+//! ```text
+//!   kernel --/init--> init (PID 1: modules, mounts, reaps)
+//!                       \-- agent  (serves the host over a port or vsock)
+//!   launcher --------> keeper (reaps, kills what is left)
+//!                       \-- agent  (serves the host over an inherited socket)
+//! ```
+
+mod activity;
+mod cgroup;
+mod clock;
+mod configure;
+mod conn;
+mod console;
+mod environment;
+mod exec;
+mod init;
+mod keeper;
+mod modules;
+mod poweroff;
+mod process;
+mod pump;
+mod root;
+mod server;
+mod spawn;
+mod sys;
+mod transport;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        // Before the look at the pid: a launcher's PID namespace makes this 1 too.
+        ["process", fd] => process::run(fd, false),
+        ["process", fd, "--workspace"] => process::run(fd, true),
+        // The kernel hands words of its command line that it does not know to /init.
+        _ if std::process::id() == 1 => init::run(),
+        _ => {
+            console::stderr("usage: pyro-agent process <fd> [--workspace], or /init as PID 1");
+            ExitCode::from(2)
+        }
+    }
+}

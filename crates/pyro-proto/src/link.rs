@@ -10,6 +10,11 @@
 //!   breaks the link.
 //! - Credits are granted by the consumer as it takes data out, in halves of
 //!   the window, so a slow consumer stalls its own stream and no other.
+//! - Each stream belongs to the session it was opened in, and the session is
+//!   compared under the writer's lock: a late frame of an older session can
+//!   never follow the WELCOME of a newer one, where its number may be reused.
+//! - After a failed write nothing is written any more, since the other side
+//!   has lost the frame border.
 //!
 //! ```text
 //!   opened --DATA/END/CREDIT--> opened --CLOSE--> closed (reply in the inbox)
@@ -20,6 +25,7 @@ use crate::frame::{self, CHANNELS, Header, Kind, MAX_CONTROL_BYTES, MAX_DATA_BYT
 use crate::messages::{Hello, Welcome};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -27,6 +33,9 @@ use std::time::{Duration, Instant};
 pub const WINDOW_BYTES: usize = 128 * 1024;
 /// Most streams at once on one link.
 pub const MAX_STREAMS: usize = 1024;
+/// Pieces an inbox holds before the order between channels is given up for
+/// memory: later bytes then join the last piece of their own channel.
+const MAX_PIECES: usize = 256;
 
 /// Why a link or a stream cannot be used any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,9 +78,30 @@ pub struct Link {
 }
 
 struct Shared {
-    writer: Mutex<Box<dyn Write + Send>>,
+    writer: Mutex<Writer>,
+    /// Counts hellos; changed only under the writer's lock.
+    session: AtomicU64,
     table: Mutex<Table>,
     welcome: Condvar,
+}
+
+struct Writer {
+    out: Box<dyn Write + Send>,
+    failed: Option<LinkError>,
+}
+
+impl Writer {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        written.map_err(|error| {
+            let error = LinkError::Broken(error.to_string());
+            self.failed = Some(error.clone());
+            error
+        })
+    }
 }
 
 #[derive(Default)]
@@ -98,6 +128,34 @@ struct State {
     over: Option<LinkError>,
     closed: bool,
     waker: Option<Waker>,
+}
+
+impl State {
+    /// Neighbouring pieces are joined, so one-byte frames cannot fill memory
+    /// with bookkeeping; nor can they by changing the channel each time.
+    fn push_data(&mut self, channel: u8, payload: Vec<u8>) {
+        if payload.is_empty() {
+            return;
+        }
+        let reach = if self.inbox.len() < MAX_PIECES {
+            1
+        } else {
+            self.inbox.len()
+        };
+        let piece = self
+            .inbox
+            .iter_mut()
+            .rev()
+            .take(reach)
+            .find_map(|incoming| match incoming {
+                Incoming::Data(of, bytes) if *of == channel => Some(bytes),
+                _ => None,
+            });
+        match piece {
+            Some(bytes) => bytes.extend_from_slice(&payload),
+            None => self.inbox.push_back(Incoming::Data(channel, payload)),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -148,28 +206,52 @@ impl Link {
     pub fn new(writer: impl Write + Send + 'static) -> Self {
         Self {
             shared: Arc::new(Shared {
-                writer: Mutex::new(Box::new(writer)),
+                writer: Mutex::new(Writer {
+                    out: Box::new(writer),
+                    failed: None,
+                }),
+                session: AtomicU64::new(0),
                 table: Mutex::new(Table::default()),
                 welcome: Condvar::new(),
             }),
         }
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), LinkError> {
+    fn write(&self, session: u64, bytes: &[u8]) -> Result<(), LinkError> {
         let mut writer = lock(&self.shared.writer);
-        let written = writer.write_all(bytes).and_then(|()| writer.flush());
+        if self.session() != session {
+            return Err(LinkError::Reset);
+        }
+        writer.write(bytes)
+    }
+
+    fn session(&self) -> u64 {
+        self.shared.session.load(Ordering::Relaxed)
+    }
+
+    /// From here on every older stream is over and writes nothing; `bytes`
+    /// are the first of the new session.
+    fn begin_session(&self, bytes: &[u8]) -> Result<u64, LinkError> {
+        let mut writer = lock(&self.shared.writer);
+        let session = self.shared.session.fetch_add(1, Ordering::Relaxed) + 1;
+        let written = writer.write(bytes);
         drop(writer);
-        written.map_err(|error| LinkError::Broken(error.to_string()))
+        self.drop_streams(&LinkError::Reset);
+        written.map(|()| session)
     }
 
     /// Host: starts a session and waits for the agent's answer to this nonce.
+    /// Streams of an older session end with [`LinkError::Reset`].
     ///
     /// # Errors
     /// [`LinkError::TimedOut`] when no fitting answer came, otherwise the
     /// link's failure.
     pub fn hello(&self, hello: &Hello, timeout: Duration) -> Result<Welcome, LinkError> {
         let payload = serde_json::to_vec(hello).map_err(|e| LinkError::Refused(e.to_string()))?;
-        self.write(&frame::encode(Kind::Hello, 0, 0, &payload))?;
+        if payload.len() > MAX_CONTROL_BYTES {
+            return Err(LinkError::Refused("the hello is too large".into()));
+        }
+        self.begin_session(&frame::encode(Kind::Hello, 0, 0, &payload))?;
         let deadline = Instant::now() + timeout;
         let mut table = lock(&self.shared.table);
         loop {
@@ -205,6 +287,7 @@ impl Link {
             )));
         }
         let cell = Cell::new();
+        let session = self.session();
         let id = {
             let mut table = lock(&self.shared.table);
             if let Some(error) = &table.lost {
@@ -227,10 +310,11 @@ impl Link {
         };
         let stream = Stream {
             id,
+            session,
             cell,
             link: self.clone(),
         };
-        self.write(&frame::encode(Kind::Open, 0, id, request))?;
+        self.write(session, &frame::encode(Kind::Open, 0, id, request))?;
         Ok(stream)
     }
 
@@ -283,14 +367,21 @@ impl Link {
             };
             match header.kind {
                 Kind::Hello => {
-                    self.drop_streams(&LinkError::Reset);
+                    let session = match self.begin_session(&[]) {
+                        Ok(session) => session,
+                        Err(error) => break error,
+                    };
                     let Ok(hello) = serde_json::from_slice(&payload) else {
                         continue;
                     };
                     let Ok(answer) = serde_json::to_vec(&welcome(hello)) else {
                         continue;
                     };
-                    if let Err(error) = self.write(&frame::encode(Kind::Welcome, 0, 0, &answer)) {
+                    if answer.len() > MAX_CONTROL_BYTES {
+                        continue; // a nonce that does not fit is not answered
+                    }
+                    let answer = frame::encode(Kind::Welcome, 0, 0, &answer);
+                    if let Err(error) = self.write(session, &answer) {
                         break error;
                     }
                 }
@@ -308,6 +399,7 @@ impl Link {
                     };
                     let stream = Stream {
                         id: header.stream,
+                        session: self.session(),
                         cell,
                         link: self.clone(),
                     };
@@ -355,17 +447,7 @@ impl Link {
                         header.stream
                     )));
                 }
-                // Neighbouring pieces are joined, so one-byte frames cannot
-                // fill memory with bookkeeping.
-                match state.inbox.back_mut() {
-                    Some(Incoming::Data(last, bytes)) if *last == header.channel => {
-                        bytes.extend_from_slice(&payload);
-                    }
-                    _ if payload.is_empty() => {}
-                    _ => state
-                        .inbox
-                        .push_back(Incoming::Data(header.channel, payload)),
-                }
+                state.push_data(header.channel, payload);
             }
             Kind::End => {
                 if !std::mem::replace(&mut state.end_received[channel], true) {
@@ -413,6 +495,7 @@ impl Link {
 /// then kills what it started for it.
 pub struct Stream {
     id: u32,
+    session: u64,
     cell: Arc<Cell>,
     link: Link,
 }
@@ -476,8 +559,35 @@ impl Stream {
         }
     }
 
+    /// Next event of one channel if there is one, past those of the others:
+    /// a signal is not held up by standard input that nobody reads.
+    ///
+    /// # Errors
+    /// Why the stream is over, once nothing of this channel is left.
+    pub fn try_receive_on(&self, channel: u8) -> Result<Option<Incoming>, LinkError> {
+        let mut state = lock(&self.cell.state);
+        let at = state.inbox.iter().position(|incoming| match incoming {
+            Incoming::Data(of, _) | Incoming::End(of) => *of == channel,
+            Incoming::Close(_) => false,
+        });
+        match at.and_then(|at| self.remove(&mut state, at)) {
+            Some(incoming) => self.granted(state, incoming).map(Some),
+            None => state.over.clone().map_or(Ok(None), Err),
+        }
+    }
+
+    /// Why the stream is over, whatever is left in its inbox.
+    #[must_use]
+    pub fn over(&self) -> Option<LinkError> {
+        lock(&self.cell.state).over.clone()
+    }
+
     fn pop(&self, state: &mut State) -> Option<Incoming> {
-        let incoming = state.inbox.pop_front()?;
+        self.remove(state, 0)
+    }
+
+    fn remove(&self, state: &mut State, at: usize) -> Option<Incoming> {
+        let incoming = state.inbox.remove(at)?;
         if let Incoming::Data(channel, bytes) = &incoming {
             state.ungranted_bytes[usize::from(*channel)] += bytes.len();
         }
@@ -508,7 +618,7 @@ impl Stream {
             &(bytes as u32).to_le_bytes(),
         );
         // A failed grant shows as the link's own end; what was received stays valid.
-        let _ = self.link.write(&credit);
+        let _ = self.link.write(self.session, &credit);
         Ok(incoming)
     }
 
@@ -537,12 +647,8 @@ impl Stream {
             count
         };
         if count > 0 {
-            self.link.write(&frame::encode(
-                Kind::Data,
-                channel,
-                self.id,
-                &bytes[..count],
-            ))?;
+            let data = frame::encode(Kind::Data, channel, self.id, &bytes[..count]);
+            self.link.write(self.session, &data)?;
         }
         Ok(count)
     }
@@ -578,8 +684,8 @@ impl Stream {
     /// # Errors
     /// The link's failure.
     pub fn end(&self, channel: u8) -> Result<(), LinkError> {
-        self.link
-            .write(&frame::encode(Kind::End, channel, self.id, &[]))
+        let end = frame::encode(Kind::End, channel, self.id, &[]);
+        self.link.write(self.session, &end)
     }
 
     /// Agent: sends the reply; the stream is over.
@@ -598,8 +704,8 @@ impl Stream {
             }
             state.closed = true;
         }
-        self.link
-            .write(&frame::encode(Kind::Close, 0, self.id, reply))
+        let close = frame::encode(Kind::Close, 0, self.id, reply);
+        self.link.write(self.session, &close)
     }
 }
 
@@ -621,9 +727,8 @@ impl Drop for Stream {
         drop(state);
         if !finished && !lost {
             // The other side learns it from the reset, or from the link's end.
-            let _ = self
-                .link
-                .write(&frame::encode(Kind::Reset, 0, self.id, &[]));
+            let reset = frame::encode(Kind::Reset, 0, self.id, &[]);
+            let _ = self.link.write(self.session, &reset);
         }
     }
 }
