@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(elf(b"hello"), Err(KernelError::NotAKernel));
         assert_eq!(
             elf(&image(&lz4(&kernel, 4999))),
-            Err(KernelError::Damaged("more data than declared"))
+            Err(KernelError::Damaged("block does not unpack"))
         );
         assert_eq!(
             elf(&image(&lz4(&kernel, 5001))),
