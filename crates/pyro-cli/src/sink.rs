@@ -144,3 +144,18 @@ impl EventSink for Sink<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Sink;
+    use pyro::{Cancel, Event, EventSink};
+
+    #[test]
+    fn json_mode_takes_nothing() {
+        let cancel = Cancel::default();
+        let sink = Sink::new(true, &cancel);
+        sink.event(Event::Notice("must not be seen".to_owned()));
+        sink.event(Event::Stdout(b"must not be seen".to_vec()));
+        assert!(sink.ended().is_none() && !cancel.is_cancelled());
+    }
+}

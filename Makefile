@@ -1,0 +1,41 @@
+# Every target is a line of a script in ci/ or of cargo; `make help` lists them.
+
+PYRO = target/release/pyro
+SOAK_ROUNDS ?= 100
+
+.PHONY: help quickstart test check bench doctor demo clean soak release
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+quickstart: ## Prepare a bare Debian 12 and run `git --version` in a guest
+	@ci/quickstart
+
+test: ## Run every suite; prints seconds per suite and the count
+	@ci/install-packages
+	@ci/install-tools
+	@ci/test
+
+check: ## Format, lints, licences, spelling, unit and contract tests: no guest
+	@ci/install-tools
+	@ci/test check
+
+bench: ## Run the benchmarks
+	cargo bench --workspace
+
+doctor: release ## What this machine can do
+	@$(PYRO) doctor
+
+demo: release ## One command in a guest, as JSON
+	@$(PYRO) demo
+
+soak: release ## SOAK_ROUNDS runs in a row; the first that fails ends it
+	@for round in $$(seq $(SOAK_ROUNDS)); do \
+	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
+	done; echo "$(SOAK_ROUNDS) rounds"
+
+clean: ## Delete what cargo made; the environment cache stays (`pyro env prune`)
+	cargo clean
+
+release:
+	@cargo build --release --locked --quiet --package pyro-cli
