@@ -5,9 +5,11 @@
 //! costs one write.
 
 use crate::error::VmmError;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, IoSlice, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,6 +78,30 @@ impl Control {
             .write_all(text.as_bytes())
             .map_err(VmmError::io("write to the control socket"))?;
         Ok(sent)
+    }
+
+    /// Hands QEMU a descriptor under a name: the one way to say where a
+    /// migration goes without a path or another program.
+    pub(super) fn give(&mut self, name: &str, file: BorrowedFd<'_>) -> Result<(), VmmError> {
+        self.next_id += 1;
+        let command =
+            json!({"execute": "getfd", "id": self.next_id, "arguments": {"fdname": name}});
+        let text = format!("{command}\n");
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let files = [file];
+        ancillary.push(SendAncillaryMessage::ScmRights(&files));
+        let sent = rustix::net::sendmsg(
+            &self.socket,
+            &[IoSlice::new(text.as_bytes())],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )
+        .map_err(|error| VmmError::io("hand over a descriptor")(error.into()))?;
+        self.socket
+            .write_all(&text.as_bytes()[sent..])
+            .map_err(VmmError::io("write to the control socket"))?;
+        self.answer(self.next_id, "getfd").map(drop)
     }
 
     pub(super) fn answer(&self, id: u64, command: &str) -> Result<Value, VmmError> {

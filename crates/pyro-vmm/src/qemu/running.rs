@@ -37,7 +37,7 @@ pub(super) struct QemuMachine {
     control: Control,
     agent: Option<UnixStream>,
     serial: SerialLog,
-    /// Inherited by QEMU; its number is how QEMU is told to write there.
+    /// Where a machine that was started to be frozen writes its state.
     state: Option<File>,
 }
 
@@ -60,8 +60,8 @@ impl QemuMachine {
         inherit.extend(spec.drives.iter().map(|drive| drive.file.as_fd()));
         let memory = match &start {
             Start::Boot => None,
-            Start::BootToFreeze { memory, state } => {
-                inherit.extend([memory.as_fd(), state.as_fd()]);
+            Start::BootToFreeze { memory, .. } => {
+                inherit.push(memory.as_fd());
                 Some(Memory {
                     number: memory.as_raw_fd(),
                     shared: true,
@@ -124,6 +124,8 @@ impl QemuMachine {
         }
         if incoming.is_some() {
             self.control.migrated()?;
+            // It was halted when it was frozen, and comes back as it was.
+            self.resume()?;
         }
         Ok(())
     }
@@ -186,10 +188,9 @@ impl Machine for QemuMachine {
         self.control.execute("stop", Value::Null)?;
         self.control
             .execute("migrate-set-capabilities", ignore_shared())?;
-        self.control.execute(
-            "migrate",
-            json!({"uri": format!("fd:{}", state.as_raw_fd())}),
-        )?;
+        self.control.give("state", state.as_fd())?;
+        self.control
+            .execute("migrate", json!({"uri": "fd:state"}))?;
         self.control.migrated()?;
         self.control.send(&[("quit", Value::Null)])?;
         if self.confined.wait(QUIT_TIMEOUT).is_none() {
