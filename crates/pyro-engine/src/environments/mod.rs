@@ -257,6 +257,7 @@ impl Environments {
         let partial = Partial::make(layout, &recipe.file_name(), cancel)?;
         let built = build::build(recipe, &partial.path, events, cancel)?;
         self.keep(recipe, built, &partial, cancel)?;
+        build::finished(recipe, events);
         Ok("mmdebstrap")
     }
 

@@ -65,7 +65,7 @@ build() {
     chroot "$tree" dpkg-query -W -f '${Package}\t${Version}\n' >"$P_OUT/packages"
 
     # nothing of this host, no credential, nothing the guest makes itself
-    sed -i 's#://[^/ ]*@#://#' "$tree/etc/apt/sources.list"
+    find "$tree/etc/apt" -path '*/sources.list*' -type f -exec sed -i 's#://[^/ ]*@#://#g' {} +
     rm -rf "$tree"/dev/* "$tree"/run/* "$tree"/tmp/* "$tree"/boot/* \
         "$tree"/var/cache/apt/*.bin "$tree"/var/cache/apt/archives/*.deb \
         "$tree"/var/lib/apt/lists/* "$tree"/var/cache/ldconfig/* \

@@ -17,6 +17,7 @@ mod progress;
 mod sources;
 
 pub use namespaces::remove_tree;
+pub use progress::finished;
 
 use super::catalog::Recipe;
 use super::{installs, kernel, modules};

@@ -3,6 +3,7 @@
 //! Owns: the milestones and their share of the time, as measured on Debian 12.
 //! Refuses: exactness; a line it does not know changes nothing.
 
+use super::super::catalog::Recipe;
 use crate::events::{Event, EventSink};
 
 /// Line that begins a stage, and percent at its begin.
@@ -37,7 +38,7 @@ impl<'a> Progress<'a> {
     pub fn new(name: &str, events: &'a dyn EventSink) -> Self {
         let progress = Self {
             events,
-            label: format!("building {name}"),
+            label: label(name),
             release: String::new(),
             begin: 0,
             end: 2,
@@ -84,6 +85,19 @@ impl<'a> Progress<'a> {
             total: Some(100),
         });
     }
+}
+
+fn label(name: &str) -> String {
+    format!("building {name}")
+}
+
+/// Tells the last percent, once the images are in the store.
+pub fn finished(recipe: &Recipe, events: &dyn EventSink) {
+    events.event(Event::Progress {
+        label: label(recipe.name),
+        done: 100,
+        total: Some(100),
+    });
 }
 
 #[cfg(test)]
