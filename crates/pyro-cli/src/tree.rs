@@ -169,4 +169,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_command_of_the_readme_parses() {
+        let readme = include_str!("../../../README.md");
+        let commands: Vec<_> = readme
+            .lines()
+            .filter(|line| line.starts_with("pyro "))
+            .collect();
+        assert!(commands.len() > 5);
+        for command in commands {
+            let words = shell_words::split(command).unwrap();
+            let parsed = tree().try_get_matches_from(&words);
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
 }
