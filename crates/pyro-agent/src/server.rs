@@ -64,8 +64,9 @@ pub struct Server {
     pub limits: Limits,
     /// The scratch file system's root, kept for after the change of root.
     pub scratch: Mutex<Option<OwnedFd>>,
+    /// The requests under way.
+    pub activity: Arc<Activity>,
     phase: Mutex<Phase>,
-    activity: Arc<Activity>,
     /// Whether a command ever ran, so that there may be something to kill.
     started: AtomicBool,
 }
