@@ -15,7 +15,7 @@ use crate::cgroup::Cgroups;
 use crate::keeper;
 use crate::spawn::Limits;
 use crate::transport::Transport;
-use crate::{configure, console, exec, poweroff, tree};
+use crate::{configure, console, exec, poweroff};
 use pyro_proto::messages::{Failed, Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::{Link, LinkError, Stream};
 use rustix::fd::OwnedFd;
@@ -195,12 +195,6 @@ impl Server {
     /// The phase, to look at or to change.
     pub fn phase(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pids that a power-off or a lost session of a plain process ends.
-    pub fn kill_own(&self) {
-        keeper::kill_orphans();
-        tree::kill_below(rustix::process::getpid().as_raw_nonzero().get(), None);
     }
 }
 
