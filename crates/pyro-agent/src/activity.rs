@@ -10,6 +10,10 @@ use std::time::Duration;
 /// pipes; this many stalled ones still fit in a guest of 256 MiB.
 const MAX_REQUESTS: usize = 600;
 
+/// From this many on commands share what memory there is: they get small pipes
+/// and are refused when little is left.
+const CROWD: usize = 64;
+
 /// The requests under way.
 #[derive(Default)]
 pub struct Activity {
@@ -29,6 +33,11 @@ impl Activity {
         }
         *count += 1;
         Some(Ticket(self.clone()))
+    }
+
+    /// Whether so many are under way that each must be cheap.
+    pub fn is_crowded(&self) -> bool {
+        *self.lock() > CROWD
     }
 
     /// Waits until none is left, but not longer than `most`.

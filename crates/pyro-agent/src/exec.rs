@@ -9,6 +9,10 @@ use crate::{clock, console, spawn};
 use pyro_proto::Stream;
 use pyro_proto::messages::{Exec, Failed, Reply};
 
+/// With less than this left a guest thrashes: its programs are read again and
+/// again from the disk, and no command ends in time.
+const SPARE_KIB: u64 = 24 * 1024;
+
 /// Runs the command and closes the stream.
 pub fn run(server: &Server, exec: &Exec, stream: Stream) {
     match start(server, exec, &stream) {
@@ -31,6 +35,14 @@ fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump
         }
         _ => {}
     }
+    let crowded = server.activity.is_crowded();
+    if crowded
+        && server.role == Role::Guest
+        && let Some(kib) = available_kib().filter(|kib| *kib < SPARE_KIB)
+    {
+        let message = format!("many commands are under way and {kib} KiB of memory are left");
+        return Err(failed("busy", message));
+    }
     if server.role == Role::Guest
         && let Err(error) = clock::step(exec.time_unix_ns)
     {
@@ -44,5 +56,16 @@ fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump
     }
     let group = server.cgroups.create();
     let spawned = spawn::spawn(server.role, server.limits, exec, group.as_ref())?;
+    if crowded {
+        spawned.shrink_pipes();
+    }
     Ok(pump.with(spawned, group))
+}
+
+fn available_kib() -> Option<u64> {
+    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = all
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

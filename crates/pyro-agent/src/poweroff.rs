@@ -8,7 +8,7 @@
 //! ```
 
 use crate::server::{Phase, Role, Server, answer, failed};
-use crate::{console, tree};
+use crate::{console, keeper, tree};
 use pyro_proto::Stream;
 use pyro_proto::messages::Reply;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,7 +36,8 @@ pub fn run(server: &Server, stream: Stream) {
         *phase = Phase::Leaving;
     }
     if server.role != Role::Guest {
-        server.kill_own();
+        keeper::kill_orphans();
+        tree::kill_below(rustix::process::getpid().as_raw_nonzero().get(), None);
         answer(stream, &Reply::PoweringOff);
         std::process::exit(0);
     }

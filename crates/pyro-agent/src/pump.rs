@@ -12,22 +12,21 @@
 //!        until the deadline -> SIGKILL to all
 //! ```
 
+mod flow;
+
+use self::flow::PIECE_BYTES;
 use crate::cgroup::Group;
 use crate::spawn::Spawned;
 use crate::tree;
-use pyro_proto::frame::{HEADER_BYTES, MAX_DATA_BYTES};
 use pyro_proto::messages::{Exec, Exited, channel};
 use pyro_proto::{Incoming, Stream};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// With its header such a piece is one write to a virtio port, which takes 32 KiB.
-const PIECE_BYTES: usize = MAX_DATA_BYTES - HEADER_BYTES;
 /// Exit code of a command that its deadline ended, as timeout(1) has it.
 const TIMED_OUT_CODE: i32 = 124;
 
@@ -141,111 +140,6 @@ impl<'a> Pump<'a> {
         }
         self.feed();
         self.at.stream.over().is_none()
-    }
-
-    /// Writes what the command takes of its standard input.
-    fn feed(&mut self) {
-        loop {
-            if self.pending.is_empty() {
-                match self.at.stream.try_receive_on(channel::STDIN) {
-                    Ok(Some(Incoming::Data(_, bytes))) => self.pending = bytes,
-                    Ok(Some(_)) => self.command.stdin = None,
-                    _ => return,
-                }
-            }
-            let Some(stdin) = &self.command.stdin else {
-                // Nobody reads it, but the host must not wait for room.
-                self.pending.clear();
-                continue;
-            };
-            match rustix::io::write(stdin, &self.pending) {
-                Ok(count) => drop(self.pending.drain(..count)),
-                Err(Errno::AGAIN) => return,
-                Err(_) => self.command.stdin = None,
-            }
-        }
-    }
-
-    /// Waits for the next event: stdout, stderr, stdin, exit.
-    fn wait(&self, running: bool) -> [bool; 4] {
-        let wanted = [
-            (
-                self.output(0).filter(|_| running && self.credit(0) > 0),
-                PollFlags::IN,
-            ),
-            (
-                self.output(1).filter(|_| running && self.credit(1) > 0),
-                PollFlags::IN,
-            ),
-            (
-                self.command
-                    .stdin
-                    .as_ref()
-                    .filter(|_| running && !self.pending.is_empty()),
-                PollFlags::OUT,
-            ),
-            (Some(&self.command.pidfd).filter(|_| running), PollFlags::IN),
-        ];
-        let mut fds = vec![PollFd::new(&*self.at.waker, PollFlags::IN)];
-        fds.extend(
-            wanted
-                .iter()
-                .filter_map(|(fd, flags)| Some(PollFd::new((*fd)?, *flags))),
-        );
-        let timeout = self.at.deadline.filter(|_| running).map(|deadline| {
-            // One more, so that it does not wake just before the deadline.
-            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_nanos(1);
-            Timespec {
-                tv_sec: left.as_secs() as i64,
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
-        });
-        // An interrupted or failed poll says that nothing is known to be ready.
-        let count = poll(&mut fds, timeout.as_ref()).unwrap_or(0);
-        let mut ready = fds
-            .iter()
-            .skip(1)
-            .map(|fd| count > 0 && !fd.revents().is_empty());
-        wanted.map(|(fd, _)| fd.is_some() && ready.next().unwrap_or(false))
-    }
-
-    fn output(&self, which: usize) -> Option<&OwnedFd> {
-        match which {
-            0 => self.command.stdout.as_ref(),
-            _ => self.command.stderr.as_ref(),
-        }
-    }
-
-    fn credit(&self, which: usize) -> usize {
-        self.at.stream.credit(channel::STDOUT + which as u8)
-    }
-
-    /// Moves at most `most` bytes of one pipe; returns how many.
-    fn forward(&mut self, which: usize, most: usize) -> usize {
-        let most = most.min(PIECE_BYTES).min(self.credit(which));
-        let Some(pipe) = self.output(which).filter(|_| most > 0) else {
-            return 0;
-        };
-        // Allocated for the moment, not per command: hundreds may be stalled.
-        let mut bytes = vec![0; most];
-        match rustix::io::read(pipe, &mut bytes) {
-            Ok(count) if count > 0 => {
-                // The credit was there and only this thread spends it. An error
-                // here is the stream's end, which the next round sees.
-                let channel = channel::STDOUT + which as u8;
-                let _ = self.at.stream.send(channel, &bytes[..count]);
-                self.sent_bytes[which] += count as u64;
-                count
-            }
-            Err(Errno::AGAIN | Errno::INTR) => 0,
-            _ => {
-                match which {
-                    0 => self.command.stdout = None,
-                    _ => self.command.stderr = None,
-                }
-                0
-            }
-        }
     }
 
     /// After the end: sends what the pipes hold at this moment, as far as the

@@ -15,7 +15,7 @@ use crate::cgroup::Cgroups;
 use crate::keeper;
 use crate::spawn::Limits;
 use crate::transport::Transport;
-use crate::{configure, console, exec, poweroff, tree};
+use crate::{configure, console, exec, poweroff};
 use pyro_proto::messages::{Failed, Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::{Link, LinkError, Stream};
 use rustix::fd::OwnedFd;
@@ -64,8 +64,9 @@ pub struct Server {
     pub limits: Limits,
     /// The scratch file system's root, kept for after the change of root.
     pub scratch: Mutex<Option<OwnedFd>>,
+    /// The requests under way.
+    pub activity: Arc<Activity>,
     phase: Mutex<Phase>,
-    activity: Arc<Activity>,
     /// Whether a command ever ran, so that there may be something to kill.
     started: AtomicBool,
 }
@@ -194,12 +195,6 @@ impl Server {
     /// The phase, to look at or to change.
     pub fn phase(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pids that a power-off or a lost session of a plain process ends.
-    pub fn kill_own(&self) {
-        keeper::kill_orphans();
-        tree::kill_below(rustix::process::getpid().as_raw_nonzero().get(), None);
     }
 }
 

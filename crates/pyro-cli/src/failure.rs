@@ -16,10 +16,7 @@ pub const EXIT_CODE: u8 = 125;
 /// Shows it and returns the exit code.
 pub fn show(error: &Error, json: bool) -> u8 {
     let message = one_line(&error.message);
-    let hint = one_line(error.hint.as_deref().unwrap_or(match error.kind {
-        Kind::Invalid => "see `pyro --help`",
-        Kind::Runtime => "see `pyro doctor`",
-    }));
+    let hint = one_line(error.hint.as_deref().unwrap_or_else(|| usual_hint(error)));
     // A failing write has no place left where it could be told.
     let never = Cancel::default();
     let _ = if json {
@@ -35,6 +32,15 @@ pub fn show(error: &Error, json: bool) -> u8 {
         Stream::Stderr.write(lines.as_bytes(), &never)
     };
     EXIT_CODE
+}
+
+/// The next step where the engine named none.
+fn usual_hint(error: &Error) -> &'static str {
+    match (error.code, error.kind) {
+        ("cancelled", _) => "run the same command again",
+        (_, Kind::Invalid) => "see `pyro --help`",
+        (_, Kind::Runtime) => "see `pyro doctor`",
+    }
 }
 
 /// Messages carry paths and other programs' words: neither may start a line

@@ -50,7 +50,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When the process has no descriptor left.
-    pub fn take_stdin(&self) -> Result<Option<File>> {
+    pub fn clone_stdin(&self) -> Result<Option<File>> {
         self.stdin
             .as_ref()
             .map(File::try_clone)

@@ -136,3 +136,46 @@ fn probe(probe: &Value) -> String {
 fn mib(mib: Option<u64>) -> String {
     mib.map_or_else(|| "unknown".to_owned(), |mib| format!("{mib} MiB"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::report;
+    use serde_json::json;
+
+    #[test]
+    fn the_lines_of_the_contract_come_in_its_order() {
+        let text = report(&json!({
+            "platform": "linux-x86_64", "runtime_ok": true,
+            "kvm": {"exists": true, "readable": true, "writable": false, "usable": false},
+            "runtime": {"cache_dir": "/c", "catalog_version": "5.0.0", "capabilities":
+                {"supports_vm_boot": true, "supports_guest_exec": true, "supports_guest_network": false}},
+            "networking": {"tun_available": true, "ip_forward_enabled": false},
+            "qemu": {"version": "7.2.22", "microvm": true, "tcg": true},
+            "firecracker": {"binary": null}, "build_tools": {"usable": true},
+            "cache": {"free_bytes": 3 << 20}, "memory": {"available_mib": 5},
+            "user_namespaces": {"usable": true},
+            "daily_loop": {"environment": "debian:12", "status": "stale", "reason": "the digest changed"},
+            "issues": ["a; b"],
+        }));
+        insta::assert_snapshot!(text, @r"
+        Platform: linux-x86_64
+        Runtime: PASS
+        KVM: exists=yes readable=yes writable=no usable=no
+        Environment cache: /c
+        Catalog version: 5.0.0
+        Capabilities: vm_boot=yes guest_exec=yes guest_network=no
+        Networking: tun=yes ip_forward=no
+        QEMU: 7.2.22 microvm=yes tcg=yes
+        Firecracker: not found
+        Environment builds: usable=yes
+        Free space: 3 MiB
+        Available memory: 5 MiB
+        User namespaces: usable=yes
+        Daily loop: STALE (debian:12)
+        Reason: the digest changed
+        Run: pyro prepare debian:12
+        Issues:
+        - a; b
+        ");
+    }
+}

@@ -89,7 +89,7 @@ impl Operation for Run {
             &spec,
             &command,
             timeout_seconds,
-            context.take_stdin()?,
+            context.clone_stdin()?,
             context.events,
             context.cancel,
         )

@@ -47,7 +47,7 @@ impl Operation for VmExec {
             &request.vm_id,
             command,
             timeout_seconds,
-            context.take_stdin()?,
+            context.clone_stdin()?,
             context.events,
             context.cancel,
         )
