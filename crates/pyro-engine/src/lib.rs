@@ -13,6 +13,8 @@ pub mod error;
 pub mod events;
 pub mod guest;
 pub mod layout;
+pub mod prepare;
+pub mod prune;
 pub mod start;
 pub mod vms;
 

@@ -1,7 +1,7 @@
 //! The link over socket pairs: throughput, stalls, resets, sessions and hostile peers.
 
 use pyro_proto::frame::{self, Kind, MAX_DATA_BYTES};
-use pyro_proto::link::{WINDOW_BYTES, write_frame};
+use pyro_proto::link::WINDOW_BYTES;
 use pyro_proto::messages::{Hello, PROTOCOL, Welcome, channel};
 use pyro_proto::{Incoming, Link, LinkError, Stream};
 use std::io::{Read, Write};
@@ -427,4 +427,15 @@ fn nothing_follows_a_frame_that_was_cut() {
     let mut all = Vec::new();
     theirs.read_to_end(&mut all).unwrap();
     assert_eq!(all.len(), 5);
+}
+
+/// A frame as a hostile peer would send it.
+fn write_frame(
+    writer: &mut impl std::io::Write,
+    kind: Kind,
+    channel: u8,
+    stream: u32,
+    payload: &[u8],
+) -> std::io::Result<()> {
+    writer.write_all(&frame::encode(kind, channel, stream, payload))
 }

@@ -1,6 +1,8 @@
 //! The confinement, with real programs: what they see, what they are, and
 //! that nothing survives the lifeline.
 
+#![allow(clippy::print_stderr)] // a test that is skipped says why
+
 use pyro_vmm::confine::{Launch, Level, View};
 use std::ffi::OsString;
 use std::path::Path;

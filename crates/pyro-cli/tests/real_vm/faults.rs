@@ -1,6 +1,7 @@
 //! Guests that die, VMMs that die, VMMs that are not there.
 
-use crate::machine::{Place, eventually, product_error, text, vmm_below};
+use crate::machine::{Place, product_error, text, vmm_below};
+use std::io::Read;
 use std::process::Stdio;
 
 fn hint_and_code(output: &std::process::Output, code: &str) {
@@ -39,22 +40,27 @@ fn a_guest_that_powers_itself_off_is_named() {
 
 #[test]
 fn a_vmm_that_is_killed_is_named() {
-    let client = Place::new()
-        .run_with(&["--json"], "echo up; sleep 50")
+    let mut client = Place::new()
+        .run("echo up; sleep 20")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let id = client.id();
-    eventually("the vmm runs", || vmm_below(id).is_some());
-    // Into the exec: the template's restore is over by then.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let vmm = vmm_below(id).expect("it still runs");
+    let mut up = [0; 3];
+    client.stdout.as_mut().unwrap().read_exact(&mut up).unwrap();
+    let vmm = vmm_below(client.id()).expect("it runs");
     std::process::Command::new("kill")
         .args(["-9", &vmm.to_string()])
         .status()
         .unwrap();
-    hint_and_code(&client.wait_with_output().unwrap(), "vmm_ended");
+    let output = client.wait_with_output().unwrap();
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{shown}");
+    assert!(
+        shown.contains("error: the VMM ended with code 137 while running the command")
+            && shown.contains("hint: "),
+        "{shown}"
+    );
 }
 
 #[test]

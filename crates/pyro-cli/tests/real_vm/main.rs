@@ -4,6 +4,8 @@
 //! The environments are built once into `target/test-cache` (that takes some
 //! minutes on a new machine) and shared by all tests; state is each test's own.
 
+#![allow(clippy::print_stderr)] // a test that is skipped says why
+
 mod clients;
 mod damage;
 mod faults;

@@ -27,7 +27,6 @@ fn roots_vmm_is_not_root() {
     };
     assert!(!line("Uid:").contains("\t0\t"), "{}", line("Uid:"));
     assert_eq!(line("CapEff:"), "CapEff:\t0000000000000000");
-    assert!(line("Seccomp:").ends_with('2'), "{}", line("Seccomp:"));
 }
 
 #[test]
@@ -93,7 +92,7 @@ impl User {
     }
 
     fn pyro(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new("runuser")
+        Command::new("/usr/sbin/runuser")
             .args(["-u", &self.name, "--"])
             .arg(self.home.path().join("pyro"))
             .args(arguments)

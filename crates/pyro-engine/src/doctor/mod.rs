@@ -4,14 +4,13 @@
 //! kvm ---------+
 //! programs ----+--> Report --> problems (what, remedy) --> issues (sentences)
 //! host --------+
-//! daily_loop --+
+//! prepare -----+
 //! ```
 //!
 //! Owns: looking. Nothing is created, installed, booted or fixed here, and no
 //! finding stops the others: a damaged cache is a problem in the report, not
 //! an error instead of it. Refuses: deciding which VMM runs (the VMs' choice).
 
-pub mod daily_loop;
 mod host;
 mod kvm;
 mod problems;
@@ -21,7 +20,7 @@ pub mod report;
 pub use report::Report;
 
 use crate::layout::PLATFORM;
-use crate::{Environments, Layout, Result};
+use crate::{Environments, Layout, Result, prepare};
 use report::{Capabilities, Runtime};
 
 /// Looks at everything.
@@ -37,10 +36,9 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
     });
     let user_namespaces = user_namespaces.unwrap_or_else(|_| host::unknown_namespaces());
     let firecracker = programs::firecracker(layout);
-    let kvm = kvm::look();
+    let kvm = kvm::look(layout);
     let listed = environments.list();
-    let boots =
-        (qemu.microvm && (qemu.tcg || kvm.usable)) || (firecracker.binary.is_some() && kvm.usable);
+    let boots = qemu.microvm && (qemu.tcg || kvm.usable);
     let capabilities = Capabilities {
         supports_vm_boot: boots,
         supports_guest_exec: boots,
@@ -65,7 +63,7 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
             },
         },
         networking: host::networking(),
-        daily_loop: daily_loop::status(layout, &environment),
+        daily_loop: prepare::status(layout, environments, &environment.name)?,
         build_tools: programs::build_tools(),
         cache: host::cache(layout),
         memory: host::memory(),

@@ -3,8 +3,8 @@
 //! Owns: the shapes, and adding a finding so that `issues` and `problems`
 //! agree. Refuses: looking.
 
-use super::daily_loop::DailyLoop;
 use crate::environments::Environment;
+use crate::prepare::DailyLoop;
 use crate::vms::payloads::ExecResult;
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -68,7 +68,7 @@ pub struct Kvm {
     pub cpu_flags: Vec<String>,
     /// Whether all of it looks right; only a boot proves it.
     pub usable: bool,
-    /// Whether a guest booted with it; null when none was tried now.
+    /// Whether a guest booted with it; null when none was tried on this host boot.
     pub proven: Option<bool>,
     /// Why it is not usable.
     pub reason: Option<String>,

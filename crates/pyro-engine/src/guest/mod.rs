@@ -232,7 +232,7 @@ fn describe_end(
         )
         .hint("run it again, with more memory if the guest ran out of it");
     }
-    if let Some(line) = find("pyro-agent:") {
+    if let Some(line) = find("pyro: the agent") {
         return Error::runtime(
             "guest_agent",
             format!("the guest agent ended while {doing}: {line}"),
@@ -340,7 +340,7 @@ mod tests {
             ),
             (
                 Some(ended(0)),
-                "pyro-agent: the agent was ended by signal 9\n",
+                "pyro: the agent ended, signal 9 killed it; powering off\n",
                 "guest_agent",
             ),
             (Some(ended(137)), "", "vmm_ended"),

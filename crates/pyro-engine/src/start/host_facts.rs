@@ -33,14 +33,10 @@ impl HostFacts {
     /// Reads them, or measures (60 ms) when this host boot has none yet.
     #[must_use]
     pub fn load(layout: &Layout) -> Self {
-        let boot_id = boot_id();
-        let stored = std::fs::read(layout.host_facts())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
-            .filter(|facts| facts.boot_id == boot_id && facts.tsc_khz > 0);
-        if let Some(facts) = stored {
+        if let Some(facts) = Self::peek(layout) {
             return facts;
         }
+        let boot_id = boot_id();
         let facts = Self {
             boot_id,
             tsc_khz: pyro_vmm::clock::measure_tsc_khz(),
@@ -51,6 +47,21 @@ impl HostFacts {
         // Stored at once: a template depends on the figure, and two runs that
         // measured apart would each make their own.
         facts.store_first(layout)
+    }
+
+    /// Reads them; none when this host boot has none yet. Measures and stores nothing.
+    #[must_use]
+    pub fn peek(layout: &Layout) -> Option<Self> {
+        let bytes = std::fs::read(layout.host_facts()).ok()?;
+        let facts: Self = serde_json::from_slice(&bytes).ok()?;
+        (facts.boot_id == boot_id() && facts.tsc_khz > 0).then_some(facts)
+    }
+
+    /// What the last try with KVM showed: it worked, or why it did not.
+    #[must_use]
+    pub fn kvm_outcome(&self) -> Option<Result<(), String>> {
+        let proof = self.kvm.as_ref()?;
+        Some(proof.failure.clone().map_or(Ok(()), Err))
     }
 
     /// Whether a guest has booted with KVM on this host boot.
@@ -112,11 +123,7 @@ impl HostFacts {
             // Another process measured meanwhile, or nothing can be stored.
             Err(error) => {
                 tracing::debug!("host facts are not kept: {error}");
-                std::fs::read(layout.host_facts())
-                    .ok()
-                    .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
-                    .filter(|facts| facts.boot_id == self.boot_id)
-                    .unwrap_or(self)
+                Self::peek(layout).unwrap_or(self)
             }
         }
     }
@@ -127,10 +134,7 @@ impl HostFacts {
         let mut file = tempfile::NamedTempFile::new_in(&layout.state)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.as_file().sync_all()?;
-        let same_boot = std::fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
-            .is_some_and(|facts| facts.boot_id == self.boot_id);
+        let same_boot = Self::peek(layout).is_some();
         if replace || !same_boot {
             file.persist(&path)?;
         } else {

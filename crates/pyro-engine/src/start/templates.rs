@@ -174,12 +174,10 @@ impl Templates {
         self.remove(&self.dir.join(key));
     }
 
-    /// Removes every template of an environment that is not in use.
-    pub fn forget(&self, environment: &str) {
-        for info in self.list() {
-            if info.environment == environment {
-                self.remove(&self.dir.join(&info.key));
-            }
+    /// Removes every template that fits and is not in use.
+    pub fn forget_where(&self, fits: impl Fn(&TemplateInfo) -> bool) {
+        for info in self.list().iter().filter(|info| fits(info)) {
+            self.remove(&self.dir.join(&info.key));
         }
     }
 

@@ -25,8 +25,6 @@ impl Operation for EnvPrune {
     type Response = Pruned;
 
     fn run(pyro: &Pyro, _: Self::Request, _: &Context) -> Result<Self::Response> {
-        // One-shot VMs hold their images by open descriptors, so nothing on disk
-        // names an environment yet but the installs themselves.
-        pyro.environments.prune(&[])
+        pyro_engine::prune::prune(&pyro.layout, &pyro.environments)
     }
 }

@@ -1,0 +1,135 @@
+//! Makes the first command of the day a warm one, and knows whether it will be.
+//!
+//! ```text
+//!   cold | stale --> install --> create, run, delete --> reset proven --> manifest --> warm
+//! ```
+//!
+//! Owns: the proof and its manifest ([`manifest`]). Nothing runs when the
+//! machine is warm already.
+
+mod manifest;
+
+pub use manifest::{DailyLoop, Status, status};
+
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::start::Templates;
+use crate::vms::Vms;
+use crate::vms::payloads::{ExecResult, VmSpec};
+use crate::{Environments, Layout};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+const TIMEOUT_SECONDS: u64 = 60;
+
+/// How ready the machine is now.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Prepared {
+    /// The daily loop, as `doctor` shows it.
+    #[serde(flatten)]
+    pub daily_loop: DailyLoop,
+    /// Whether the machine is warm now.
+    pub prepared: bool,
+    /// Whether it was warm before and nothing ran.
+    pub reused: bool,
+    /// Whether VMs were run.
+    pub executed: bool,
+    /// Whether doing it again was asked for.
+    pub forced: bool,
+    /// Whether a proof of guest networking was asked for.
+    pub network_requested: bool,
+    /// Milliseconds the last proof took.
+    pub last_prepare_duration_ms: u64,
+}
+
+/// Proves create, exec, reset and delete on `spec`, and writes it down.
+///
+/// # Errors
+/// Everything that can go wrong with an environment or a VM;
+/// `prepare_failed` when a guest did other than it should.
+#[allow(clippy::too_many_arguments)]
+pub fn prepare(
+    layout: &Layout,
+    environments: &Environments,
+    vms: &Vms,
+    spec: &VmSpec,
+    force: bool,
+    network_requested: bool,
+    events: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<Prepared> {
+    let outcome = |daily_loop: DailyLoop, reused| Prepared {
+        prepared: daily_loop.status == Status::Warm,
+        reused,
+        executed: !reused,
+        forced: force,
+        network_requested,
+        last_prepare_duration_ms: daily_loop.last_prepare_duration_ms,
+        daily_loop,
+    };
+    if network_requested {
+        events.event(Event::Notice(
+            "this version of pyro has no guest network yet, so nothing can be proven about it (network_prepared=no)".into(),
+        ));
+    }
+    let before = status(layout, environments, &spec.environment)?;
+    if before.status == Status::Warm && !force {
+        return Ok(outcome(before, true));
+    }
+    let phase = |name| {
+        events.event(Event::Phase {
+            prefix: "prepare",
+            name,
+            fields: vec![("environment", spec.environment.clone())],
+        });
+    };
+    let began = Instant::now();
+    phase("install");
+    let installed = environments.ensure(&spec.environment, events, cancel)?;
+    if force {
+        Templates::new(layout).forget_where(|info| info.environment == spec.environment);
+    }
+    let run = |command| {
+        vms.run(
+            environments,
+            spec,
+            command,
+            TIMEOUT_SECONDS,
+            None,
+            events,
+            cancel,
+        )
+    };
+    phase("create");
+    expect(&run("echo mark > /root/mark && cat /root/mark")?, "mark\n")?;
+    phase("reset");
+    let clone = run("if test -e /root/mark; then echo mark; else echo fresh; fi")?;
+    expect(&clone, "fresh\n")?;
+    if clone.start_kind != "template" {
+        events.event(Event::Notice(
+            "VMs boot without a template here; each start takes seconds longer".into(),
+        ));
+    }
+    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let environment = environments.inspect(&spec.environment)?;
+    manifest::record(layout, &environment, &installed, elapsed_ms)?;
+    Ok(outcome(
+        status(layout, environments, &spec.environment)?,
+        false,
+    ))
+}
+
+fn expect(result: &ExecResult, stdout: &str) -> Result<()> {
+    if result.exit_code == 0 && result.stdout == stdout {
+        return Ok(());
+    }
+    Err(Error::runtime(
+        "prepare_failed",
+        format!(
+            "`{}` in {} ended with {} and printed {:?} instead of {stdout:?}",
+            result.command, result.environment, result.exit_code, result.stdout
+        ),
+    )
+    .hint("run pyro env verify on the environment, then pyro doctor --probe"))
+}
