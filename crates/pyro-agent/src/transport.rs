@@ -13,6 +13,8 @@ use crate::conn::Conn;
 use pyro_proto::messages::PORT_NAME;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::OwnedFd;
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 /// Port of the host that is dialled when the kernel's command line names none.
 const DEFAULT_VSOCK_PORT: u32 = 5006;
+/// Number of the console device in the virtio specification, section 5.
+const VIRTIO_CONSOLE: &str = "0x0003";
 /// Pause between two dials: nothing tells a guest that the host listens now.
 const REDIAL: Duration = Duration::from_millis(20);
 
@@ -40,10 +44,20 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The guest's transport: the port called [`PORT_NAME`], else vsock.
+    /// The guest's transport: the port called [`PORT_NAME`] of a console
+    /// device, or vsock when there is no such device.
     pub fn find() -> io::Result<Self> {
-        let Some(node) = port_node() else {
-            return Ok(Self::Vsock(vsock_port()));
+        // A port and its name are told by messages from the host, some time
+        // after the driver was loaded; each makes the kernel send a uevent.
+        let uevents = listen_to_uevents()?;
+        let node = loop {
+            match port_node() {
+                Some(node) => break node,
+                None if !has_console_device() => return Ok(Self::Vsock(vsock_port())),
+                None => {
+                    rustix::net::recv(&uevents, &mut [0; 4096][..], RecvFlags::empty()).map(drop)?
+                }
+            }
         };
         let file = File::options().read(true).write(true).open(&node)?;
         let port = Arc::new(OwnedFd::from(file));
@@ -124,6 +138,28 @@ fn wait_for_host(port: &OwnedFd, watch: &OwnedFd) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn listen_to_uevents() -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        Some(netlink::KOBJECT_UEVENT),
+    )?;
+    // Group 1 carries the kernel's own events.
+    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 1))?;
+    Ok(socket)
+}
+
+fn has_console_device() -> bool {
+    let devices = std::fs::read_dir("/sys/bus/virtio/devices")
+        .into_iter()
+        .flatten()
+        .flatten();
+    devices
+        .filter_map(|device| std::fs::read_to_string(device.path().join("device")).ok())
+        .any(|kind| kind.trim() == VIRTIO_CONSOLE)
 }
 
 fn port_node() -> Option<PathBuf> {

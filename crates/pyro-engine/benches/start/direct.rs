@@ -189,16 +189,21 @@ impl Direct {
             "migrate-incoming",
             &format!(r#"{{"uri":"exec:cat {}"}}"#, self.path("state").display()),
         );
+        crate::until("the state is loaded", || {
+            !running.execute("query-status", "{}").contains("inmigrate")
+        });
+        running.execute("cont", "{}");
         let link = running.hello();
-        ask(
+        let reply = ask(
             &link,
             &Request::Configure(Configure {
-                time_unix_ns: 0,
+                time_unix_ns: now(),
                 entropy_hex: "00".repeat(64),
                 hostname: "direct".into(),
                 scratch_device: Some("/dev/vdb".into()),
             }),
         );
+        assert!(reply.contains("\"configured\""), "{reply}");
         let reply = ask(
             &link,
             &Request::Exec(Exec {
@@ -207,7 +212,7 @@ impl Direct {
                 cwd: None,
                 timeout_ms: None,
                 stdin: false,
-                time_unix_ns: 0,
+                time_unix_ns: now(),
             }),
         );
         assert!(reply.contains("\"exit_code\":0"), "{reply}");
@@ -291,6 +296,11 @@ impl Running {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
     }
+}
+
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    u64::try_from(since.expect("after 1970").as_nanos()).expect("before 2554")
 }
 
 fn ask(link: &Link, request: &Request) -> String {
