@@ -20,8 +20,8 @@ check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 	@ci/install-tools
 	@ci/test check
 
-bench: ## Run the benchmarks
-	cargo bench --workspace
+bench: release ## Starts of guests, each beside a baseline of the same run
+	cargo bench --package pyro-engine --bench start
 
 doctor: release ## What this machine can do
 	@$(PYRO) doctor

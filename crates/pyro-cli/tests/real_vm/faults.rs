@@ -102,8 +102,12 @@ fn a_qemu_that_is_no_qemu_is_named() {
         .output()
         .unwrap();
     let error = product_error(&output);
+    assert_eq!(error["error_kind"], "vmm_start", "{error}");
     assert!(
-        ["vmm_start", "vmm_control", "vmm_ended"].contains(&error["error_kind"].as_str().unwrap()),
+        error["error"]
+            .as_str()
+            .unwrap()
+            .contains("exited with code 1"),
         "{error}"
     );
 }

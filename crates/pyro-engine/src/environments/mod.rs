@@ -204,18 +204,15 @@ impl Environments {
         })
     }
 
-    /// Opens the environment, pulling it first when that is needed.
+    /// Opens the environment, pulling it first when it is not installed. One
+    /// that is damaged is not replaced on the way to a VM: whoever asked for
+    /// it should know that something changed its images.
     ///
     /// # Errors
     /// As [`Self::pull`] and [`Self::open`].
     pub fn ensure(&self, name: &str, events: &dyn EventSink, cancel: &Cancel) -> Result<Installed> {
         match self.open(name) {
-            Err(error)
-                if matches!(
-                    error.code,
-                    "environment_not_installed" | "damaged_environment"
-                ) =>
-            {
+            Err(error) if error.code == "environment_not_installed" => {
                 self.pull(name, events, cancel)?;
                 self.open(name)
             }

@@ -188,3 +188,56 @@ fn processor() -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Drive;
+    use std::fs::File;
+
+    fn spec(vcpu_count: u32, mem_size_mib: u32, kernel_args: &str) -> MachineSpec {
+        let file = || File::open("/dev/null").unwrap();
+        MachineSpec {
+            vcpu_count,
+            mem_size_mib,
+            kernel: file(),
+            initramfs: file(),
+            kernel_args: kernel_args.to_owned(),
+            drives: vec![Drive {
+                file: file(),
+                read_only: true,
+                durable: false,
+            }],
+        }
+    }
+
+    fn qemu(identity: &str, accelerator: Accelerator, tsc_khz: u64) -> Qemu {
+        Qemu {
+            binary: QemuBinary {
+                path: "/q".into(),
+                identity: identity.into(),
+            },
+            accelerator,
+            tsc_khz,
+        }
+    }
+
+    #[test]
+    fn another_qemu_processor_or_machine_has_another_template() {
+        let base = qemu("a", Accelerator::Tcg, 2_500_000);
+        let key = |qemu: &Qemu, spec: &MachineSpec| qemu.template_key_parts(spec);
+        let first = key(&base, &spec(1, 512, ""));
+        assert_eq!(first, key(&base, &spec(1, 512, "")), "the same again");
+        let others = [
+            key(&qemu("b", Accelerator::Tcg, 2_500_000), &spec(1, 512, "")),
+            key(&qemu("a", Accelerator::Tcg, 2_400_000), &spec(1, 512, "")),
+            key(&qemu("a", Accelerator::Kvm, 2_500_000), &spec(1, 512, "")),
+            key(&base, &spec(2, 512, "")),
+            key(&base, &spec(1, 513, "")),
+            key(&base, &spec(1, 512, "quiet")),
+        ];
+        for other in others {
+            assert_ne!(first, other);
+        }
+    }
+}

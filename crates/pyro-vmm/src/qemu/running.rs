@@ -135,13 +135,18 @@ impl QemuMachine {
         if !matches!(error, VmmError::Control { .. } | VmmError::Io { .. }) {
             return error;
         }
-        match self.wait(Duration::from_secs(1)) {
-            Some(ended) if !ended.stderr.is_empty() => VmmError::Start {
-                program: NAME,
-                during,
-                detail: ended.stderr,
-            },
-            _ => error,
+        let Some(ended) = self.wait(Duration::from_secs(1)) else {
+            return error;
+        };
+        let detail = if ended.stderr.is_empty() {
+            format!("it exited with code {} and said nothing", ended.code)
+        } else {
+            ended.stderr
+        };
+        VmmError::Start {
+            program: NAME,
+            during,
+            detail,
         }
     }
 }
