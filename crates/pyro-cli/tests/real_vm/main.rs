@@ -13,4 +13,5 @@ mod guest;
 mod machine;
 mod output;
 mod places;
+mod prepare;
 mod users;

@@ -81,13 +81,11 @@ impl HostFacts {
     }
 
     pub(super) fn kvm_worked(&mut self, binary: &QemuBinary) {
-        if !self.kvm_is_proven(binary) && self.kvm_failure(binary).is_none() {
-            self.kvm = Some(KvmProof {
-                vmm: binary.identity.clone(),
-                failure: None,
-            });
-            self.changed = true;
-        }
+        self.kvm = Some(KvmProof {
+            vmm: binary.identity.clone(),
+            failure: None,
+        });
+        self.changed = true;
     }
 
     pub(super) fn kvm_failed(&mut self, binary: &QemuBinary, reason: &str) {

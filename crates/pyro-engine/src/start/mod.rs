@@ -36,6 +36,9 @@ use std::time::Duration;
 /// answer. Under TCG on a loaded host it takes some 5 s; a kernel that hangs
 /// is ended then and tried once more.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the first boot with KVM on a host boot may take. With KVM that
+/// works it takes less than a second.
+const KVM_PROOF_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a clone may take to answer.
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The guest's device for [`Scratch`]; the base is `/dev/vda`.
@@ -90,34 +93,47 @@ pub fn start(
     }
     let binary = QemuBinary::find()?;
     let mut facts = HostFacts::load(layout);
-    let accelerator = accelerator::choose(&mut facts, &binary, events);
-    let started = start_with(layout, wanted, &facts, &binary, accelerator, events, cancel);
-    let result = match (accelerator, started) {
-        (Accelerator::Kvm, Err(error))
-            if !cancel.is_cancelled() && !facts.kvm_is_proven(&binary) =>
-        {
-            facts.kvm_failed(&binary, &error.message);
-            events.event(Event::Notice(format!(
-                "KVM is not used: the first boot with it failed ({}); software emulation instead",
-                error.message
-            )));
-            start_with(
-                layout,
-                wanted,
-                &facts,
-                &binary,
-                Accelerator::Tcg,
-                events,
-                cancel,
-            )
-        }
-        (_, started) => started,
-    };
-    if accelerator == Accelerator::Kvm && result.is_ok() {
-        facts.kvm_worked(&binary);
+    let mut accelerator = accelerator::choose(&mut facts, &binary, events);
+    if accelerator == Accelerator::Kvm && !facts.kvm_is_proven(&binary) {
+        accelerator = prove_kvm(wanted, &mut facts, &binary, events, cancel)?;
     }
     facts.store(layout);
-    result
+    start_with(layout, wanted, &facts, &binary, accelerator, events, cancel)
+}
+
+/// Boots once with KVM: a device that opens and processor flags that look
+/// right still come with hosts on which a guest crawls and dies.
+fn prove_kvm(
+    wanted: &Wanted<'_>,
+    facts: &mut HostFacts,
+    binary: &QemuBinary,
+    events: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<Accelerator> {
+    let qemu = Qemu {
+        binary: binary.clone(),
+        accelerator: Accelerator::Kvm,
+        tsc_khz: facts.tsc_khz,
+    };
+    let spec = machine_spec(wanted)?;
+    let booted = qemu
+        .boot(&spec, None)
+        .map_err(Error::from)
+        .and_then(|machine| Guest::connect(machine, KVM_PROOF_TIMEOUT, cancel));
+    match booted {
+        Ok(_) => {
+            facts.kvm_worked(binary);
+            Ok(Accelerator::Kvm)
+        }
+        Err(error) if cancel.is_cancelled() => Err(error),
+        Err(error) => {
+            facts.kvm_failed(binary, &error.message);
+            events.event(Event::Notice(format!(
+                "KVM is not used: the first boot with it failed ({error}); software emulation instead"
+            )));
+            Ok(Accelerator::Tcg)
+        }
+    }
 }
 
 /// Starts the agent as a host process, which the operator has allowed.
