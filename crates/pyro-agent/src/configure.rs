@@ -7,20 +7,19 @@
 //!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root
 //! ```
 
+use crate::machine::{Machine, Phase};
+use crate::reply::failed;
+use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
-use crate::server::{Phase, Role, Server, failed};
 use crate::{clock, console};
 use pyro_proto::messages::{Configure, Configured, Failed};
 use std::sync::PoisonError;
 use std::time::Instant;
 
-/// Where init mounted the base drive.
-pub const BASE: &str = "/base";
-
 /// Carries the request out.
-pub fn run(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
+pub fn run(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     {
-        let mut phase = server.phase();
+        let mut phase = machine.phase();
         match *phase {
             Phase::Fresh => *phase = Phase::Configuring,
             Phase::Ready => return Err(failed("bad_request", "the guest is configured already")),
@@ -28,12 +27,12 @@ pub fn run(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
             Phase::Leaving => return Err(failed("busy", "the machine is powering off")),
         }
     }
-    let done = match server.role {
-        Role::Guest => guest(server, wanted),
+    let done = match machine.role {
+        Role::Guest => guest(machine, wanted),
         Role::Process { .. } => process(wanted),
     };
     // A failed one may be tried again: what it mounted is gone again.
-    let mut phase = server.phase();
+    let mut phase = machine.phase();
     if *phase == Phase::Configuring {
         *phase = if done.is_ok() {
             Phase::Ready
@@ -61,7 +60,7 @@ fn configured(started: Instant) -> Configured {
     }
 }
 
-fn guest(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
+fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     let started = Instant::now();
     let mut times = String::new();
     let mut last = started;
@@ -88,12 +87,12 @@ fn guest(server: &Server, wanted: &Configure) -> Result<Configured, Failed> {
     timed("mounts");
     root::enter()
         .map_err(|error| failed("mount", format!("changing to {NEW_ROOT} failed: {error}")))?;
-    *server
+    *machine
         .scratch
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = Some(scratch);
     name_files(&wanted.hostname);
-    server.cgroups.set_up();
+    machine.cgroups.set_up();
     timed("root");
     console::line(&format!("configured:{times}"));
     Ok(configured(started))

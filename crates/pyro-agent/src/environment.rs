@@ -3,7 +3,8 @@
 //! Owns: the guest's default environment. Refuses: names that no environment
 //! can hold, before anything is started.
 
-use crate::server::{Role, failed};
+use crate::reply::failed;
+use crate::role::Role;
 use pyro_proto::messages::{Exec, Failed};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,10 @@
 //! Owns: whether a command may run now, and what is answered. Refuses:
 //! commands before configure and during power-off.
 
+use crate::machine::{Machine, Phase};
 use crate::pump::Pump;
-use crate::server::{Phase, Role, Server, answer, failed};
+use crate::reply::{answer, failed};
+use crate::role::Role;
 use crate::{clock, console, spawn};
 use pyro_proto::Stream;
 use pyro_proto::messages::{Exec, Failed, Reply};
@@ -14,8 +16,8 @@ use pyro_proto::messages::{Exec, Failed, Reply};
 const SPARE_KIB: u64 = 24 * 1024;
 
 /// Runs the command and closes the stream.
-pub fn run(server: &Server, exec: &Exec, stream: Stream) {
-    match start(server, exec, &stream) {
+pub fn run(machine: &Machine, exec: &Exec, stream: Stream) {
+    match start(machine, exec, &stream) {
         Ok(pump) => {
             // Nobody is left to answer when the host gave the stream up.
             if let Some(exited) = pump.run() {
@@ -26,8 +28,8 @@ pub fn run(server: &Server, exec: &Exec, stream: Stream) {
     }
 }
 
-fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
-    match (*server.phase(), server.role) {
+fn start<'a>(machine: &'a Machine, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
+    match (*machine.phase(), machine.role) {
         (Phase::Leaving, _) => return Err(failed("busy", "the machine is powering off")),
         (Phase::Fresh | Phase::Configuring, Role::Guest) => {
             let message = "the guest was not configured yet";
@@ -35,15 +37,15 @@ fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump
         }
         _ => {}
     }
-    let crowded = server.activity.is_crowded();
+    let crowded = machine.activity.is_crowded();
     if crowded
-        && server.role == Role::Guest
+        && machine.role == Role::Guest
         && let Some(kib) = available_kib().filter(|kib| *kib < SPARE_KIB)
     {
         let message = format!("many commands are under way and {kib} KiB of memory are left");
         return Err(failed("busy", message));
     }
-    if server.role == Role::Guest
+    if machine.role == Role::Guest
         && let Err(error) = clock::step(exec.time_unix_ns)
     {
         // A wrong clock is worth a line, not the command.
@@ -54,8 +56,8 @@ fn start<'a>(server: &'a Server, exec: &Exec, stream: &'a Stream) -> Result<Pump
     if let Some(error) = stream.over() {
         return Err(failed("internal", error.to_string()));
     }
-    let group = server.cgroups.create();
-    let spawned = spawn::spawn(server.role, server.limits, exec, group.as_ref())?;
+    let group = machine.cgroups.create();
+    let spawned = spawn::spawn(machine.role, machine.limits, exec, group.as_ref())?;
     if crowded {
         spawned.shrink_pipes();
     }

@@ -5,15 +5,13 @@
 //! kernel panic, and to keep a machine that nobody can reach any more.
 
 use crate::keeper::{self, Side};
-use crate::{configure, console, modules, poweroff, server, sys};
+use crate::root::{BASE, BASE_DEVICE};
+use crate::{console, modules, poweroff, server, sys};
 use rustix::mount::{MountFlags, mount};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// The read-only drive that holds the root file system.
-pub const BASE_DEVICE: &str = "/dev/vda";
 
 /// Runs the guest's PID 1, and in its child the agent.
 pub fn run() -> ExitCode {
@@ -65,9 +63,9 @@ fn early_mounts() {
 }
 
 fn mount_base() -> std::io::Result<()> {
-    std::fs::create_dir_all(configure::BASE)?;
+    std::fs::create_dir_all(BASE)?;
     let flags = MountFlags::RDONLY | MountFlags::NOATIME;
-    Ok(mount(BASE_DEVICE, configure::BASE, "ext4", flags, None)?)
+    Ok(mount(BASE_DEVICE, BASE, "ext4", flags, None)?)
 }
 
 /// Serves until it cannot any more, and says why.

@@ -7,7 +7,9 @@
 //!   TERM -> (bounded) -> KILL -> sync -> read-only -> POWERING_OFF -> restart
 //! ```
 
-use crate::server::{Phase, Role, Server, answer, failed};
+use crate::machine::{Machine, Phase};
+use crate::reply::{answer, failed};
+use crate::role::Role;
 use crate::{console, keeper, tree};
 use pyro_proto::Stream;
 use pyro_proto::messages::Reply;
@@ -25,9 +27,9 @@ const KILL_WAIT: Duration = Duration::from_millis(500);
 const KILL_ROUNDS: usize = 4;
 
 /// Ends everything, answers, and powers off.
-pub fn run(server: &Server, stream: Stream) {
+pub fn run(machine: &Machine, stream: Stream) {
     {
-        let mut phase = server.phase();
+        let mut phase = machine.phase();
         if *phase == Phase::Leaving {
             drop(phase);
             let busy = failed("busy", "the machine is powering off already");
@@ -35,7 +37,7 @@ pub fn run(server: &Server, stream: Stream) {
         }
         *phase = Phase::Leaving;
     }
-    if server.role != Role::Guest {
+    if machine.role != Role::Guest {
         keeper::kill_orphans();
         tree::kill_below(rustix::process::getpid().as_raw_nonzero().get(), None);
         answer(stream, &Reply::PoweringOff);
@@ -43,7 +45,7 @@ pub fn run(server: &Server, stream: Stream) {
     }
     end_processes();
     rustix::fs::sync();
-    read_only(server);
+    read_only(machine);
     // Before the restart, and after the last write: a host that reads this may
     // also pull the plug.
     answer(stream, &Reply::PoweringOff);
@@ -110,8 +112,8 @@ fn others() -> Vec<OwnedFd> {
         .collect()
 }
 
-fn read_only(server: &Server) {
-    let scratch = server
+fn read_only(machine: &Machine) {
+    let scratch = machine
         .scratch
         .lock()
         .unwrap_or_else(PoisonError::into_inner);

@@ -9,8 +9,7 @@
 //!   /scratch/root/upper ------upper--/     + /proc /sys /dev /run /tmp
 //! ```
 
-use crate::configure::BASE;
-use crate::server::failed;
+use crate::reply::failed;
 use crate::sys;
 use pyro_proto::messages::Failed;
 use rustix::fd::{AsFd, OwnedFd};
@@ -21,6 +20,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+/// The drive with the read-only root file system.
+pub const BASE_DEVICE: &str = "/dev/vda";
+/// Where it is mounted.
+pub const BASE: &str = "/base";
 /// Where the root is built.
 pub const NEW_ROOT: &str = "/newroot";
 const SCRATCH: &str = "/scratch";
@@ -47,7 +50,7 @@ pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
         move |error: io::Error| failed("mount", format!("{what}: {error}"))
     };
     if !Path::new(BASE).join("etc").exists() && !Path::new(BASE).join("bin").exists() {
-        let base = crate::init::BASE_DEVICE;
+        let base = BASE_DEVICE;
         return Err(failed(
             "mount",
             format!("the base drive {base} holds no root file system or did not mount"),

@@ -15,7 +15,8 @@
 
 use crate::cgroup::Group;
 use crate::environment;
-use crate::server::{Role, failed};
+use crate::reply::failed;
+use crate::role::Role;
 use pyro_proto::messages::{Command as Wanted, Exec, Failed};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};

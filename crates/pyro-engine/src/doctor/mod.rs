@@ -11,6 +11,7 @@
 //! finding stops the others: a damaged cache is a problem in the report, not
 //! an error instead of it. Refuses: deciding which VMM runs (the VMs' choice).
 
+mod ask;
 mod host;
 mod kvm;
 mod problems;

@@ -3,14 +3,13 @@
 //! Owns: lookups and the questions put to QEMU, each with a deadline.
 //! Refuses: installing.
 
-use super::host::{Answer, ask};
+use super::ask::{Answer, ask};
 use super::report::{BuildTools, Firecracker, Qemu};
 use crate::Layout;
 use crate::layout::PLATFORM;
+use pyro_vmm::qemu::QemuBinary;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-const QEMU: &str = "qemu-system-x86_64";
 
 fn executable(path: &Path) -> bool {
     path.metadata()
@@ -36,19 +35,14 @@ fn named_by(variable: &str) -> Option<PathBuf> {
 }
 
 pub fn qemu() -> Qemu {
-    let named = named_by("PYRO_QEMU_BIN");
-    let binary = match &named {
-        Some(path) => executable(path).then(|| path.display().to_string()),
-        None => found(QEMU),
-    };
-    let Some(binary) = binary else {
-        return Qemu {
-            reason: Some(match named {
-                Some(path) => format!("PYRO_QEMU_BIN names no program: {}", path.display()),
-                None => format!("{QEMU} is not on PATH"),
-            }),
-            ..Qemu::default()
-        };
+    let binary = match QemuBinary::find() {
+        Ok(found) => found.path.display().to_string(),
+        Err(error) => {
+            return Qemu {
+                reason: Some(error.to_string()),
+                ..Qemu::default()
+            };
+        }
     };
     let (version, machines, accelerators) = std::thread::scope(|scope| {
         let version = scope.spawn(|| ask(&binary, &["--version"]));
