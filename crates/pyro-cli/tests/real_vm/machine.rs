@@ -74,9 +74,10 @@ impl Place {
         })
     }
 
-    /// Names in the cache that only a running pyro may own.
+    /// Unfinished things in the cache whose maker is gone: a living one holds
+    /// a lock on its folder or in it.
     pub fn leftovers(&self) -> Vec<PathBuf> {
-        [".templates", "linux-x86_64", ".scratch", ".images"]
+        [".templates", "linux-x86_64"]
             .into_iter()
             .flat_map(|folder| {
                 std::fs::read_dir(self.cache.join(folder))
@@ -85,7 +86,17 @@ impl Place {
                     .flatten()
             })
             .map(|entry| entry.path())
-            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.'))
+            .filter(|path| {
+                path.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with(".partial")
+            })
+            .filter(|path| {
+                [path.clone(), path.join("lock")].iter().all(|lock| {
+                    std::fs::File::open(lock).map_or(true, |file| file.try_lock().is_ok())
+                })
+            })
             .collect()
     }
 }
