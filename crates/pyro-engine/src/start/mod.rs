@@ -19,6 +19,7 @@ mod templates;
 
 pub use host_facts::HostFacts;
 pub use scratch::{DEFAULT_SCRATCH_MIB, Scratch};
+use templates::InUse;
 pub use templates::{TemplateInfo, Templates};
 
 use crate::environments::Installed;
@@ -30,7 +31,7 @@ use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use pyro_vmm::qemu::{Qemu, QemuBinary};
 use pyro_vmm::{Accelerator, Drive, MachineSpec, VmmError};
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a kernel may take from its first instruction to the agent's
 /// answer. Under TCG on a loaded host it takes some 5 s; a kernel that hangs
@@ -209,14 +210,7 @@ fn from_template(
             });
             freeze(qemu, spec, dir, cancel)
         })?;
-        let restored = qemu
-            .restore(spec, &in_use.template)
-            .map_err(Error::from)
-            .and_then(|machine| Guest::connect(machine, RESTORE_TIMEOUT, cancel))
-            .and_then(|mut guest| {
-                guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
-                Ok(guest)
-            });
+        let restored = clone(qemu, spec, &in_use, wanted, cancel);
         match restored {
             Ok(guest) => return Ok(guest),
             Err(error) if attempt == 1 || cancel.is_cancelled() => return Err(error),
@@ -229,6 +223,27 @@ fn from_template(
         }
     }
     unreachable!("the second attempt returns")
+}
+
+fn clone(
+    qemu: &Qemu,
+    spec: &MachineSpec,
+    in_use: &InUse,
+    wanted: &Wanted<'_>,
+    cancel: &Cancel,
+) -> Result<Guest> {
+    let began = Instant::now();
+    let machine = qemu.restore(spec, &in_use.template)?;
+    let loaded = began.elapsed();
+    let mut guest = Guest::connect(machine, RESTORE_TIMEOUT, cancel)?;
+    let answered = began.elapsed();
+    let configured = guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    tracing::debug!(
+        "clone: loaded after {loaded:.1?}, answered after {answered:.1?}, configured after {:.1?} (agent {} us)",
+        began.elapsed(),
+        configured.micros
+    );
+    Ok(guest)
 }
 
 fn freeze(qemu: &Qemu, spec: &MachineSpec, dir: &std::path::Path, cancel: &Cancel) -> Result<()> {
