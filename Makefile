@@ -2,6 +2,7 @@
 
 PYRO = target/release/pyro
 SOAK_ROUNDS ?= 100
+SOAK_CASES ?= 20000
 
 .PHONY: help quickstart test check bench doctor demo clean soak release
 
@@ -29,7 +30,8 @@ doctor: release ## What this machine can do
 demo: release ## One command in a guest, as JSON
 	@$(PYRO) demo
 
-soak: release ## SOAK_ROUNDS runs in a row; the first that fails ends it
+soak: release ## Parsers with SOAK_CASES random inputs, then SOAK_ROUNDS runs in a row
+	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"

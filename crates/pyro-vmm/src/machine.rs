@@ -4,6 +4,7 @@
 //! silently doing nothing: what a backend cannot do is in [`Capabilities`]
 //! and answers [`VmmError::Unsupported`].
 
+use crate::confine::Level;
 use crate::error::VmmError;
 use crate::template::Template;
 use std::fs::File;
@@ -110,6 +111,9 @@ pub trait Machine: Send {
 
     /// Host process ids: the VMM's own first.
     fn pids(&self) -> Vec<u32>;
+
+    /// How much of the confinement is in force.
+    fn confinement(&self) -> Level;
 
     /// The last part of its serial console, invalid UTF-8 replaced.
     fn serial_tail(&self) -> String;

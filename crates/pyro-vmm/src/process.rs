@@ -6,7 +6,7 @@
 //! would then share the host's files with no `/workspace` of their own.
 
 use crate::agent;
-use crate::confine::{Confined, Launch, View};
+use crate::confine::{Confined, Launch, Level, View};
 use crate::error::VmmError;
 use crate::machine::{Capabilities, Ended, Machine};
 use crate::template::Template;
@@ -110,6 +110,10 @@ impl Machine for ProcessMachine {
 
     fn pids(&self) -> Vec<u32> {
         self.confined.pids()
+    }
+
+    fn confinement(&self) -> Level {
+        self.confined.level
     }
 
     fn serial_tail(&self) -> String {

@@ -72,6 +72,8 @@ fn create_start_stop_start_exec_delete() {
         ),
         (Some("qemu"), Some("1.0.0"))
     );
+    let confinement = status["metadata"]["confinement"].as_str().unwrap();
+    assert!(confinement.ends_with("_namespaces"), "{confinement}");
     assert_eq!(
         call(&pyro, "vm_network_info", id.clone()).unwrap()["network_enabled"],
         false

@@ -141,6 +141,12 @@ impl Guest {
         &mut *self.machine
     }
 
+    /// How much of the VMM's confinement is in force.
+    #[must_use]
+    pub fn confinement(&self) -> pyro_vmm::confine::Level {
+        self.machine.confinement()
+    }
+
     /// One request with no data, one reply.
     fn ask(
         &mut self,

@@ -179,7 +179,7 @@ fn start_with(
     let key = templates::key(&qemu, &spec, wanted.installed);
     let reason = match from_template(&templates, &key, &qemu, &spec, wanted, events, cancel) {
         Ok(guest) => return Ok(started(guest, "template")),
-        Err(error) if cancel.is_cancelled() || error.code == "environment" => return Err(error),
+        Err(error) if cancel.is_cancelled() => return Err(error),
         Err(error) => error,
     };
     events.event(Event::Notice(format!(

@@ -10,6 +10,7 @@ use crate::guest::Command;
 use crate::layout::Layout;
 use crate::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use crate::{Environments, Kind};
+use pyro_vmm::confine::Level;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -122,6 +123,14 @@ impl OneShot {
         };
         self.metadata
             .insert("start_kind".into(), started.start_kind.into());
+        let confinement = started.guest.confinement();
+        if confinement == Level::LifelineOnly {
+            events.event(Event::Notice(
+                "namespaces cannot be made here, so the VMM is confined by its own sandbox only; see pyro doctor".into(),
+            ));
+        }
+        self.metadata
+            .insert("confinement".into(), confinement.as_str().into());
         self.started = Some(started);
         self.state = VmState::Started;
         self.last_used = Instant::now();

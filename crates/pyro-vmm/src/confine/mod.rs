@@ -45,6 +45,18 @@ pub enum Level {
     LifelineOnly,
 }
 
+impl Level {
+    /// As in payloads and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RootNamespaces => "root_namespaces",
+            Self::UserNamespaces => "user_namespaces",
+            Self::LifelineOnly => "lifeline_only",
+        }
+    }
+}
+
 /// What to run.
 pub struct Launch<'a> {
     /// Path of the program.

@@ -11,7 +11,7 @@
 use super::arguments::{self, Memory, Numbers};
 use super::control::Control;
 use super::{NAME, Qemu};
-use crate::confine::{Confined, Launch, View};
+use crate::confine::{Confined, Launch, Level, View};
 use crate::error::VmmError;
 use crate::machine::{Accelerator, Ended, Machine, MachineSpec};
 use crate::serial::SerialLog;
@@ -229,6 +229,10 @@ impl Machine for QemuMachine {
 
     fn pids(&self) -> Vec<u32> {
         self.confined.pids()
+    }
+
+    fn confinement(&self) -> Level {
+        self.confined.level
     }
 
     fn serial_tail(&self) -> String {
