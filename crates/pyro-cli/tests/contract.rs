@@ -343,7 +343,12 @@ fn doctor_answers_without_anything_installed() {
     let problems = report["problems"].as_array().unwrap();
     assert_eq!(problems.len(), report["issues"].as_array().unwrap().len());
     assert!(problems.iter().all(|problem| problem["remedy"] != ""));
-    assert!(stdout(&output).contains("PYRO_QEMU_BIN names no program"));
+    let shown = stdout(&output);
+    assert!(
+        shown.contains("was not found at /nonexistent/qemu"),
+        "{shown}"
+    );
+    assert!(shown.contains("correct or unset PYRO_QEMU_BIN"), "{shown}");
     assert!(
         !sealed.path().join("cache").exists(),
         "doctor made the cache"

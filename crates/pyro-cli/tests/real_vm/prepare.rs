@@ -34,22 +34,19 @@ fn a_prepared_machine_is_warm_until_something_changes() {
         "warm"
     );
 
-    let network = place
-        .pyro(&["prepare", "--network", "--json"])
-        .output()
-        .unwrap();
-    assert!(
-        text(&network.stderr).contains("no guest network yet"),
-        "{}",
-        text(&network.stderr)
-    );
-    let network: serde_json::Value = serde_json::from_slice(&network.stdout).unwrap();
+    let network = json(&place, &["prepare", "--network", "--json"]);
     assert_eq!(
         (
             network["network_requested"].as_bool(),
             network["network_prepared"].as_bool()
         ),
         (Some(true), Some(false))
+    );
+    let told = place.pyro(&["prepare", "--network"]).output().unwrap();
+    assert!(
+        text(&told.stderr).contains("no guest network yet"),
+        "{}",
+        text(&told.stderr)
     );
 
     let manifest = first["manifest_path"].as_str().unwrap();

@@ -24,7 +24,11 @@ pub fn of(report: &Report) -> Vec<Problem> {
     if let Some(reason) = &report.qemu.reason {
         add(
             format!("QEMU is not usable: {reason}"),
-            "install it with `apt-get install qemu-system-x86`",
+            report
+                .qemu
+                .remedy
+                .as_deref()
+                .unwrap_or("install it with `apt-get install qemu-system-x86`"),
         );
     }
     // Without KVM nobody misses Firecracker; QEMU does either way.

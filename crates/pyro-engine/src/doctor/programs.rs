@@ -40,6 +40,7 @@ pub fn qemu() -> Qemu {
         Err(error) => {
             return Qemu {
                 reason: Some(error.to_string()),
+                remedy: error.hint().map(str::to_owned),
                 ..Qemu::default()
             };
         }
@@ -75,6 +76,7 @@ pub fn qemu() -> Qemu {
         tcg: first_words(&accelerators.stdout, "tcg"),
         reason,
         binary: Some(binary),
+        remedy: None,
     }
 }
 

@@ -138,6 +138,10 @@ pub struct Qemu {
     pub tcg: bool,
     /// Why it is not usable.
     pub reason: Option<String>,
+    /// What mends it, when it was not found.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub remedy: Option<String>,
 }
 
 /// Firecracker on this host.
