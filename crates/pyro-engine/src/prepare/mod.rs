@@ -90,6 +90,7 @@ pub fn prepare(
     if force {
         Templates::new(layout).forget_where(|info| info.environment == spec.environment);
     }
+    let proof = Proof(events);
     let run = |command| {
         vms.run(
             environments,
@@ -97,7 +98,7 @@ pub fn prepare(
             command,
             TIMEOUT_SECONDS,
             None,
-            events,
+            &proof,
             cancel,
         )
     };
@@ -118,6 +119,18 @@ pub fn prepare(
         status(layout, environments, &spec.environment)?,
         false,
     ))
+}
+
+/// Hides what the proof's own commands print, and their steps.
+struct Proof<'a>(&'a dyn EventSink);
+
+impl EventSink for Proof<'_> {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Stdout(_) | Event::Stderr(_) | Event::Phase { prefix: "run", .. } => {}
+            told => self.0.event(told),
+        }
+    }
 }
 
 fn expect(result: &ExecResult, stdout: &str) -> Result<()> {
