@@ -139,12 +139,12 @@ fn the_short_help_of_run() {
                                        [default: 30]
           --ttl-seconds <SECONDS>      Seconds after which the VM may be reaped, 60 to 3600 [default:
                                        600]
-          --network                    Give the guest outbound network
+          --network                    Give the guest outbound network; refused by this version, which
+                                       has none yet
           --allow-host-compat          Let the host run the command when no guest can; without it, that
                                        is an error
-          --backend <BACKEND>          VMM to use; without it PYRO_BACKEND decides, else auto:
-                                       Firecracker where KVM works, else QEMU [possible values: auto,
-                                       firecracker, qemu]
+          --backend <BACKEND>          VMM to use; without it PYRO_BACKEND decides, else auto: QEMU in
+                                       this version [possible values: auto, firecracker, qemu]
           --json                       Print one JSON object, also for errors, and nothing else
       -h, --help                       Print help (see more with '--help')
 

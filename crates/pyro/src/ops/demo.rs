@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DemoRequest {
-    /// Give the guest outbound network and make an HTTPS request to example.com instead
+    /// Make an HTTPS request to example.com instead; refused by this version, whose guests have no network yet
     #[arg(long)]
     #[serde(default)]
     pub network: bool,

@@ -16,7 +16,7 @@ pub struct PrepareRequest {
     #[arg(value_name = "ENVIRONMENT", default_value = vm_spec::ENVIRONMENT)]
     #[serde(default = "vm_spec::environment")]
     pub environment: String,
-    /// Also prove outbound network; a warm state without that proof is not enough
+    /// Also prove outbound network; answered by network_prepared=no in this version, which has none yet
     #[arg(long)]
     #[serde(default)]
     pub network: bool,

@@ -41,7 +41,7 @@ pub struct RunRequest {
     #[serde(default = "vm_spec::ttl_seconds")]
     #[schemars(range(min = 60, max = 3600))]
     pub ttl_seconds: u64,
-    /// Give the guest outbound network
+    /// Give the guest outbound network; refused by this version, which has none yet
     #[arg(long)]
     #[serde(default)]
     pub network: bool,
@@ -49,7 +49,7 @@ pub struct RunRequest {
     #[arg(long)]
     #[serde(default)]
     pub allow_host_compat: bool,
-    /// VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker where KVM works, else QEMU
+    /// VMM to use; without it PYRO_BACKEND decides, else auto: QEMU in this version
     #[arg(long, value_name = "BACKEND", value_parser = vm_spec::backend_parser())]
     #[serde(default)]
     pub backend: Option<BackendChoice>,
