@@ -1,17 +1,12 @@
-//! Defaults and ranges of what a one-shot VM is made of.
+//! Defaults of what a one-shot VM is made of.
 //!
-//! Owns: the one check of sizes and times (a wrong size is the product's
-//! error, exit 125, not the parser's), and the choice of the VMM from the
-//! request, then `PYRO_BACKEND`. Refuses: the ranges themselves, which the
-//! engine fixes.
+//! Owns: the defaults, and the choice of the VMM from the request, then
+//! `PYRO_BACKEND`. Refuses: checking ranges, which the engine does for every
+//! door (a wrong size is the product's error, exit 125, not the parser's).
 
-use crate::vms::payloads::{
-    BackendChoice, MEM_MIB_RANGE, TTL_SECONDS_RANGE, VCPU_COUNT_RANGE, VmSpec,
-};
+use crate::vms::payloads::{BackendChoice, VmSpec};
 use crate::{Error, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 
 pub const ENVIRONMENT: &str = "debian:12";
 
@@ -43,38 +38,6 @@ pub fn default_spec(environment: &str, network: bool, backend: BackendChoice) ->
         allow_host_compat: false,
         backend,
     }
-}
-
-pub fn checked(spec: VmSpec) -> Result<VmSpec> {
-    within("vcpu_count", spec.vcpu_count, &VCPU_COUNT_RANGE)?;
-    within("mem_mib", spec.mem_mib, &MEM_MIB_RANGE)?;
-    within("ttl_seconds", spec.ttl_seconds, &TTL_SECONDS_RANGE)?;
-    Ok(spec)
-}
-
-pub fn checked_timeout(seconds: u64) -> Result<u64> {
-    if seconds > 0 {
-        return Ok(seconds);
-    }
-    Err(
-        Error::invalid("out_of_range", "timeout_seconds is 0, it must be above 0")
-            .hint("give --timeout-seconds 1 or more"),
-    )
-}
-
-fn within<T: PartialOrd + Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<()> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let (least, most) = (range.start(), range.end());
-    Err(Error::invalid(
-        "out_of_range",
-        format!("{name} is {value}, it must be {least} to {most}"),
-    )
-    .hint(format!(
-        "give --{} a value from {least} to {most}",
-        name.replace('_', "-")
-    )))
 }
 
 const BACKENDS: [(&str, BackendChoice); 3] = [
@@ -117,24 +80,6 @@ pub fn chosen_backend(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_edges_of_each_range_are_inside() {
-        let spec = default_spec(ENVIRONMENT, false, BackendChoice::Auto);
-        for (vcpu_count, good) in [(0, false), (1, true), (8, true), (9, false)] {
-            let spec = VmSpec {
-                vcpu_count,
-                ..spec.clone()
-            };
-            assert_eq!(checked(spec).is_ok(), good, "{vcpu_count} vCPUs");
-        }
-        let error = checked(VmSpec {
-            mem_mib: 100,
-            ..spec
-        })
-        .unwrap_err();
-        assert_eq!(error.message, "mem_mib is 100, it must be 256 to 32768");
-    }
 
     #[test]
     fn a_request_beats_the_environment_variable() {

@@ -22,16 +22,13 @@ pub(super) fn spec(spec: &VmSpec) -> Result<()> {
 }
 
 /// A command's deadline is at least a second.
-///
-/// # Errors
-/// `out_of_range`.
-pub fn check_timeout(timeout_seconds: u64) -> Result<()> {
+pub(super) fn timeout(timeout_seconds: u64) -> Result<()> {
     if timeout_seconds > 0 {
         return Ok(());
     }
     Err(
         Error::invalid("out_of_range", "timeout_seconds is 0, it must be above 0")
-            .hint("leave it out for 30 s"),
+            .hint("give --timeout-seconds 1 or more"),
     )
 }
 
@@ -60,9 +57,29 @@ fn within<T: PartialOrd + Display + Copy>(
     let (least, most) = (range.start(), range.end());
     Err(Error::invalid(
         "out_of_range",
-        format!("{name} is {value}, it must be from {least} to {most}"),
+        format!("{name} is {value}, it must be {least} to {most}"),
     )
     .hint(format!(
-        "choose a {name} from {least} to {most}, or leave it out"
+        "give --{} a value from {least} to {most}",
+        name.replace('_', "-")
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_of_each_range_are_inside() {
+        for (value, good) in [(0, false), (1, true), (8, true), (9, false)] {
+            assert_eq!(
+                within("vcpu_count", value, &VCPU_COUNT_RANGE).is_ok(),
+                good,
+                "{value}"
+            );
+        }
+        let error = within("mem_mib", 100, &MEM_MIB_RANGE).unwrap_err();
+        assert_eq!(error.message, "mem_mib is 100, it must be 256 to 32768");
+        assert!(timeout(0).is_err() && timeout(1).is_ok());
+    }
 }

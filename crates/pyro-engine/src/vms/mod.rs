@@ -13,8 +13,6 @@ mod checks;
 mod one_shot;
 pub mod payloads;
 
-pub use checks::check_timeout;
-
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::{Environments, Layout};
@@ -60,8 +58,9 @@ impl Vms {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<ExecResult> {
-        check_timeout(timeout_seconds)?;
+        checks::timeout(timeout_seconds)?;
         checks::command(command)?;
+        checks::spec(spec)?;
         let phase = |name, fields| {
             events.event(Event::Phase {
                 prefix: "run",
@@ -129,7 +128,7 @@ impl Vms {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<ExecResult> {
-        check_timeout(timeout_seconds)?;
+        checks::timeout(timeout_seconds)?;
         checks::command(command)?;
         let vm = self.find(vm_id)?;
         let result = {

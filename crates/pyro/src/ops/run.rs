@@ -74,8 +74,7 @@ impl Operation for Run {
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
         let command = request.command.checked()?.to_owned();
-        let timeout_seconds = vm_spec::checked_timeout(request.timeout_seconds)?;
-        let spec = vm_spec::checked(VmSpec {
+        let spec = VmSpec {
             environment: request.environment,
             vcpu_count: request.vcpu_count,
             mem_mib: request.mem_mib,
@@ -83,12 +82,12 @@ impl Operation for Run {
             network: request.network,
             allow_host_compat: request.allow_host_compat,
             backend: pyro.backend(request.backend)?,
-        })?;
+        };
         pyro.vms.run(
             &pyro.environments,
             &spec,
             &command,
-            timeout_seconds,
+            request.timeout_seconds,
             context.clone_stdin()?,
             context.events,
             context.cancel,

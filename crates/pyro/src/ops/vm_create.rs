@@ -56,7 +56,7 @@ impl Operation for VmCreate {
     type Response = VmInfo;
 
     fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        let spec = vm_spec::checked(VmSpec {
+        let spec = VmSpec {
             environment: request.environment,
             vcpu_count: request.vcpu_count,
             mem_mib: request.mem_mib,
@@ -64,7 +64,7 @@ impl Operation for VmCreate {
             network: request.network,
             allow_host_compat: request.allow_host_compat,
             backend: pyro.backend(request.backend)?,
-        })?;
+        };
         pyro.vms.create(&pyro.environments, &spec)
     }
 }

@@ -42,11 +42,10 @@ impl Operation for VmExec {
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
         let command = request.command.checked()?;
-        let timeout_seconds = vm_spec::checked_timeout(request.timeout_seconds)?;
         pyro.vms.exec(
             &request.vm_id,
             command,
-            timeout_seconds,
+            request.timeout_seconds,
             context.clone_stdin()?,
             context.events,
             context.cancel,
