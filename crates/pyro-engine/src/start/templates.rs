@@ -150,6 +150,10 @@ impl Templates {
             return Ok(None);
         };
         lock.lock_shared().map_err(Error::io("lock", &dir))?;
+        if !is_same(&lock, &dir.join("lock")) {
+            // Removed, perhaps made anew, while this waited for the lock.
+            return Ok(None);
+        }
         match Template::open(&dir) {
             Ok(template) => {
                 // Only its age suffers when this fails (a read-only cache).
@@ -256,6 +260,16 @@ impl Templates {
         if age.is_some_and(|age| age.as_secs() > 60) {
             let _ = std::fs::remove_dir_all(dir);
         }
+    }
+}
+
+/// Whether the path still names the open file.
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), path.metadata()) {
+        (Ok(open), Ok(named)) => identity(open) == identity(named),
+        _ => false,
     }
 }
 
