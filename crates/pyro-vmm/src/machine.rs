@@ -48,6 +48,9 @@ pub struct MachineSpec {
     pub kernel_args: String,
     /// In order: `/dev/vda`, `/dev/vdb`, …
     pub drives: Vec<Drive>,
+    /// Whether the guest may run guests of its own. Under TCG it sees an
+    /// emulated SVM; a host's own virtualization is never passed on.
+    pub nested_virtualization: bool,
 }
 
 /// A block device.

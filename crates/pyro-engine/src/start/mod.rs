@@ -272,6 +272,7 @@ fn machine_spec(wanted: &Wanted<'_>) -> Result<MachineSpec> {
         kernel: share(&wanted.installed.kernel.file)?,
         initramfs: initramfs::build(&wanted.installed.modules)?,
         kernel_args: String::new(),
+        nested_virtualization: false,
         drives: vec![
             Drive {
                 file: share(&wanted.installed.rootfs.file)?,

@@ -44,6 +44,7 @@ pub(super) fn machine(qemu: &Qemu, spec: &MachineSpec, numbers: &Numbers) -> Vec
         "-cpu",
         match qemu.accelerator {
             Accelerator::Kvm => "host",
+            Accelerator::Tcg if spec.nested_virtualization => "max,+svm",
             Accelerator::Tcg => "max",
         },
     );

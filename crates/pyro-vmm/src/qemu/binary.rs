@@ -203,6 +203,7 @@ mod tests {
             kernel: file(),
             initramfs: file(),
             kernel_args: kernel_args.to_owned(),
+            nested_virtualization: false,
             drives: vec![Drive {
                 file: file(),
                 read_only: true,
