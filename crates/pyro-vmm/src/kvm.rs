@@ -65,6 +65,27 @@ fn judge(exists: bool, readable: bool, writable: bool, cpu_flag: Option<String>)
     }
 }
 
+/// Model and flags of the processor: a state frozen under KVM holds them.
+pub(crate) fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| {
+            [
+                "vendor_id",
+                "cpu family",
+                "model",
+                "stepping",
+                "microcode",
+                "flags",
+            ]
+            .iter()
+            .any(|key| line.starts_with(key))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 //!
 //! Owns: the process that runs the machine and its confinement ([`confine`]),
 //! the machine's description ([`machine`]), frozen machines ([`template`])
-//! and the backends ([`qemu`], [`process`]). Refuses: knowing what is said
+//! and the backends ([`qemu`], [`firecracker`],
+//! [`process`]). Refuses: knowing what is said
 //! to the agent; a machine hands out one byte stream and that is all.
 //!
 //! ```text
@@ -15,9 +16,11 @@
 //! descriptors, so there is no path that could outlive the process.
 
 pub mod agent;
+pub mod agent_stream;
 pub mod clock;
 pub mod confine;
 pub mod error;
+pub mod firecracker;
 pub mod kvm;
 pub mod machine;
 pub mod process;
@@ -25,5 +28,6 @@ pub mod qemu;
 pub mod serial;
 pub mod template;
 
+pub use agent_stream::AgentStream;
 pub use error::VmmError;
-pub use machine::{Accelerator, Capabilities, Drive, Ended, Machine, MachineSpec};
+pub use machine::{Accelerator, Backend, Capabilities, Drive, Ended, Machine, MachineSpec};

@@ -1,11 +1,11 @@
 //! Which QEMU, and starting machines with it.
 //!
 //! Owns: the lookup (`PYRO_QEMU_BIN`, then PATH), the version, and the two
-//! ways up: [`Qemu::boot`] and [`Qemu::restore`].
+//! ways up: [`Backend::boot`] and [`Backend::restore`].
 
 use super::running::{QemuMachine, Start};
 use crate::error::VmmError;
-use crate::machine::{Accelerator, Capabilities, Machine, MachineSpec};
+use crate::machine::{Accelerator, Backend, Capabilities, Machine, MachineSpec};
 use crate::template::Template;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -94,19 +94,26 @@ pub struct Qemu {
     pub tsc_khz: u64,
 }
 
-impl Qemu {
-    /// What it can do.
-    #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
+impl Backend for Qemu {
+    fn name(&self) -> &'static str {
+        super::NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
         Capabilities {
             guest_kernel: true,
             templates: true,
+            pause: true,
+            halts_on_full_disk: true,
+            nested_virtualization: self.accelerator == Accelerator::Tcg,
         }
     }
 
-    /// Everything of a machine's making that a frozen state depends on.
-    #[must_use]
-    pub fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String> {
+    fn accelerator(&self) -> Accelerator {
+        self.accelerator
+    }
+
+    fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String> {
         let mut parts = vec![
             super::NAME.to_owned(),
             self.binary.identity.clone(),
@@ -114,7 +121,7 @@ impl Qemu {
             // Only TCG tells the guest a rate; with KVM the processor's flags matter.
             match self.accelerator {
                 Accelerator::Tcg => self.tsc_khz.to_string(),
-                Accelerator::Kvm => processor(),
+                Accelerator::Kvm => crate::kvm::processor(),
             },
         ];
         parts.extend(
@@ -125,16 +132,17 @@ impl Qemu {
         parts
     }
 
-    /// Starts a machine from its kernel. With `freeze_into` its memory lies
-    /// in a file there, and [`Machine::freeze`] can be called with that folder.
-    ///
-    /// # Errors
-    /// [`VmmError`]: confinement, start, I/O.
-    pub fn boot(
+    fn boot(
         &self,
         spec: &MachineSpec,
         freeze_into: Option<&Path>,
     ) -> Result<Box<dyn Machine>, VmmError> {
+        if spec.nested_virtualization && !self.capabilities().nested_virtualization {
+            return Err(VmmError::Unsupported {
+                backend: super::NAME,
+                ability: "pass the host's virtualization on to the guest",
+            });
+        }
         let start = match freeze_into {
             None => Start::Boot,
             Some(dir) => {
@@ -151,11 +159,7 @@ impl Qemu {
         Ok(Box::new(QemuMachine::start(self, spec, start)?))
     }
 
-    /// Starts a machine from a template; it runs when this returns.
-    ///
-    /// # Errors
-    /// [`VmmError`]: confinement, start, a refused state.
-    pub fn restore(
+    fn restore(
         &self,
         spec: &MachineSpec,
         template: &Template,
@@ -166,27 +170,6 @@ impl Qemu {
             Start::Restore { template },
         )?))
     }
-}
-
-/// Model and flags of the processor: a state frozen under KVM holds them.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    text.lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| {
-            [
-                "vendor_id",
-                "cpu family",
-                "model",
-                "stepping",
-                "microcode",
-                "flags",
-            ]
-            .iter()
-            .any(|key| line.starts_with(key))
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 #[cfg(test)]
