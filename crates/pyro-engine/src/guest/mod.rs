@@ -12,7 +12,7 @@
 mod exec;
 mod output;
 
-pub use exec::Command;
+pub use exec::{Command, Finished};
 pub use output::{Captured, Output};
 
 use crate::error::{Error, Result};
