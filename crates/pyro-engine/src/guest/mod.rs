@@ -288,7 +288,8 @@ fn describe_end(
             } else {
                 format!(": {}", ended.stderr)
             };
-            Error::runtime("vmm_ended", format!("the VMM ended with code {} while {doing}{words}", ended.code))
+            let killed = ended.code == pyro_vmm::error::KILLED;
+            Error::runtime(if killed { "vmm_killed" } else { "vmm_ended" }, format!("the VMM ended with code {} while {doing}{words}", ended.code))
                 .hint("something on the host ended it (out of memory?); run pyro doctor, then run it again")
         }
         Some(_) => Error::runtime(
@@ -385,7 +386,8 @@ mod tests {
                 "pyro: the agent ended, signal 9 killed it; powering off\n",
                 "guest_agent",
             ),
-            (Some(ended(137)), "", "vmm_ended"),
+            (Some(ended(137)), "", "vmm_killed"),
+            (Some(ended(1)), "", "vmm_ended"),
             (Some(ended(0)), "reboot: Restarting system\n", "guest_ended"),
             (None, "", "guest_connection"),
         ];

@@ -177,8 +177,11 @@ fn from_template(
     cancel: &Cancel,
 ) -> Result<Guest> {
     // A template that is refused is made anew once; if that one is refused
-    // as well, the cold boot is the way.
-    for attempt in 0..2 {
+    // as well, the cold boot is the way. A VMM that was killed says nothing
+    // about its template, which is tried again.
+    let mut discarded = false;
+    let mut killed = false;
+    loop {
         let in_use = templates.open_or_make(key, wanted.installed, cancel, |dir| {
             events.event(Event::Phase {
                 prefix: "template",
@@ -187,11 +190,13 @@ fn from_template(
             });
             freeze(backend, spec, dir, cancel)
         })?;
-        let restored = clone(backend, spec, &in_use, wanted, cancel);
-        match restored {
+        match clone(backend, spec, &in_use, wanted, cancel) {
             Ok(guest) => return Ok(guest),
-            Err(error) if attempt == 1 || cancel.is_cancelled() => return Err(error),
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) if error.code == "vmm_killed" && !killed => killed = true,
+            Err(error) if error.code == "vmm_killed" || discarded => return Err(error),
             Err(error) => {
+                discarded = true;
                 events.event(Event::Notice(format!(
                     "a template was refused and is made anew: {error}"
                 )));
@@ -199,7 +204,6 @@ fn from_template(
             }
         }
     }
-    unreachable!("the second attempt returns")
 }
 
 fn clone(
