@@ -13,7 +13,7 @@
 
 mod accelerator;
 mod host_facts;
-mod initramfs;
+pub mod initramfs;
 mod scratch;
 mod templates;
 
