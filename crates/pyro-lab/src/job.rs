@@ -17,6 +17,16 @@ pub enum User {
     Lab,
 }
 
+impl User {
+    /// Its name in the lab.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Lab => "lab",
+        }
+    }
+}
+
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {

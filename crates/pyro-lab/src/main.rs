@@ -9,6 +9,7 @@
 //! part of pyro; nothing that is shipped knows the lab.
 
 mod background;
+mod cargo;
 mod ext4;
 mod job;
 mod machine;
@@ -16,6 +17,7 @@ mod output;
 mod parts;
 mod place;
 mod recipe;
+mod suite;
 mod terminal;
 
 use clap::{Args, Parser, Subcommand};
@@ -53,6 +55,32 @@ enum Command {
         size: Size,
         #[command(flatten)]
         what: What,
+    },
+    /// Build the tests that start real machines and run them in a fresh lab
+    Test {
+        #[command(flatten)]
+        size: Size,
+        /// Who runs them
+        #[arg(long, value_enum, default_value_t)]
+        user: User,
+        /// Seconds after which all is ended
+        #[arg(long, default_value_t = 3600)]
+        timeout: u64,
+        /// Filters and flags for `cargo nextest run`
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "FILTER"
+        )]
+        arguments: Vec<String>,
+    },
+    /// Build the benchmark of starts and run it in a fresh lab
+    Bench {
+        #[command(flatten)]
+        size: Size,
+        /// Seconds after which it is ended
+        #[arg(long, default_value_t = 3600)]
+        timeout: u64,
     },
     /// A shell in the lab: in the background one when it runs, else in a fresh one
     Shell {
@@ -179,6 +207,21 @@ fn carry_out(command: Command) -> Result<u8> {
             }
             let sink = Sink::own().map_err(cannot_share)?;
             lab.run(&what.job(), stdin(what.stdin)?, &sink)
+        }
+        Command::Test {
+            size,
+            user,
+            timeout,
+            arguments,
+        } => {
+            let lab = boot(&place, size, &suite::tests(&place)?)?;
+            let sink = Sink::own().map_err(cannot_share)?;
+            suite::run_tests(&lab, user, Duration::from_secs(timeout), &arguments, &sink)
+        }
+        Command::Bench { size, timeout } => {
+            let lab = boot(&place, size, &suite::bench()?)?;
+            let sink = Sink::own().map_err(cannot_share)?;
+            suite::run_bench(&lab, Duration::from_secs(timeout), &sink)
         }
         Command::Shell { size, user } => {
             let job = terminal::shell(user);

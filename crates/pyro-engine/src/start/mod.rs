@@ -38,8 +38,9 @@ use std::time::{Duration, Instant};
 /// is ended then and tried once more.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the first boot with KVM on a host boot may take. With KVM that
-/// works it takes less than a second.
-const KVM_PROOF_TIMEOUT: Duration = Duration::from_secs(20);
+/// works it takes less than a second, and up to half a minute when that KVM is
+/// itself emulated, as in the KVM lab.
+const KVM_PROOF_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a clone may take to answer.
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The guest's device for [`Scratch`]; the base is `/dev/vda`.
