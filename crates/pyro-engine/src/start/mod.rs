@@ -16,7 +16,7 @@
 
 mod candidates;
 mod host_facts;
-mod initramfs;
+pub mod initramfs;
 mod scratch;
 mod templates;
 
