@@ -24,6 +24,26 @@ pub enum VmmError {
         /// Why.
         reason: String,
     },
+    /// A file is there that cannot be run.
+    #[error("{} cannot be run: {reason}", path.display())]
+    NotAProgram {
+        /// Its path, as it was named.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+        /// The environment variable that named it, if one did.
+        variable: Option<&'static str>,
+    },
+    /// The program is of a version that pyro does not work with.
+    #[error("{} cannot be used: version {version} is not supported, {supported} are", program.display())]
+    UnsupportedVersion {
+        /// Its path.
+        program: PathBuf,
+        /// Its version.
+        version: String,
+        /// The versions that will do.
+        supported: String,
+    },
     /// Namespaces or identities could not be set up.
     #[error("the VMM could not be confined: {0}")]
     Confinement(String),
@@ -126,7 +146,8 @@ impl VmmError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "vmm_missing",
-            Self::Unusable { .. } => "vmm_unusable",
+            Self::Unusable { .. } | Self::NotAProgram { .. } => "vmm_unusable",
+            Self::UnsupportedVersion { .. } => "vmm_version",
             Self::Confinement(_) => "confinement",
             Self::Start { .. } => "vmm_start",
             Self::Killed { .. } => "vmm_killed",
@@ -152,7 +173,29 @@ impl VmmError {
             Self::Missing {
                 program: "qemu-system-x86_64",
                 ..
+            }
+            | Self::NotAProgram {
+                variable: Some("PYRO_QEMU_BIN"),
+                ..
             } => "correct or unset PYRO_QEMU_BIN",
+            Self::Missing {
+                program: "firecracker",
+                looked_at: None,
+            } => "run pyro setup firecracker",
+            Self::Missing {
+                program: "firecracker",
+                ..
+            }
+            | Self::NotAProgram {
+                variable: Some("PYRO_FIRECRACKER_BIN"),
+                ..
+            } => "correct or unset PYRO_FIRECRACKER_BIN",
+            // On PATH only executable files are found, so it is the one in the cache.
+            Self::NotAProgram { .. } => "run pyro setup firecracker",
+            Self::UnsupportedVersion { .. } => {
+                "run pyro setup firecracker; a program named by PYRO_FIRECRACKER_BIN or on PATH \
+                 comes before what it installs"
+            }
             Self::Unusable { .. } | Self::Start { .. } => {
                 "run pyro doctor --probe to see what this machine can do"
             }

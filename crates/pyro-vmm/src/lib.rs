@@ -1,7 +1,8 @@
 //! Starts and drives one microVM.
 //!
 //! Owns: the process that runs the machine and its confinement ([`confine`]),
-//! the machine's description ([`machine`]), frozen machines ([`template`])
+//! the machine's description ([`machine`]), frozen machines ([`template`]),
+//! finding other people's programs ([`program`])
 //! and the backends ([`qemu`], [`firecracker`],
 //! [`process`]). Refuses: knowing what is said
 //! to the agent; a machine hands out one byte stream and that is all.
@@ -24,6 +25,7 @@ pub mod firecracker;
 pub mod kvm;
 pub mod machine;
 pub mod process;
+pub mod program;
 pub mod qemu;
 pub mod serial;
 pub mod template;

@@ -6,12 +6,14 @@
 use super::running::{QemuMachine, Start};
 use crate::error::VmmError;
 use crate::machine::{Accelerator, Backend, Capabilities, Machine, MachineSpec};
+use crate::program::{self, Located, Lookup};
 use crate::template::Template;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Duration;
 
 const PROGRAM: &str = "qemu-system-x86_64";
+/// It prints its version within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A QEMU program on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,37 +29,14 @@ impl QemuBinary {
     /// Finds it.
     ///
     /// # Errors
-    /// [`VmmError::Missing`], or [`VmmError::Unusable`] when the file is not executable.
+    /// [`VmmError::Missing`], or [`VmmError::NotAProgram`].
     pub fn find() -> Result<Self, VmmError> {
-        let named = std::env::var_os("PYRO_QEMU_BIN")
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from);
-        let missing = || VmmError::Missing {
+        let lookup = Lookup {
             program: PROGRAM,
-            looked_at: named.clone(),
+            variable: "PYRO_QEMU_BIN",
+            fallback: None,
         };
-        let path = match &named {
-            Some(path) => path.clone(),
-            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-                .map(|folder| folder.join(PROGRAM))
-                .find(|path| path.is_file())
-                .ok_or_else(missing)?,
-        };
-        let path = path.canonicalize().map_err(|_| missing())?;
-        let metadata = path.metadata().map_err(|_| missing())?;
-        if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
-            return Err(VmmError::Unusable {
-                program: path,
-                reason: "it is not an executable file".into(),
-            });
-        }
-        let identity = format!(
-            "{}:{}:{}:{}",
-            metadata.size(),
-            metadata.ino(),
-            metadata.mtime(),
-            metadata.mtime_nsec()
-        );
+        let Located { path, identity, .. } = lookup.find()?;
         Ok(Self { path, identity })
     }
 
@@ -70,16 +49,12 @@ impl QemuBinary {
             program: self.path.clone(),
             reason,
         };
-        let output = Command::new(&self.path)
-            .arg("--version")
-            .output()
-            .map_err(|error| unusable(error.to_string()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = program::ask(&self.path, &["--version"], PATIENCE).map_err(unusable)?;
         text.split_whitespace()
             .skip_while(|word| *word != "version")
             .nth(1)
             .map(str::to_owned)
-            .ok_or_else(|| unusable(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+            .ok_or_else(|| unusable("it does not tell its version".to_owned()))
     }
 }
 
