@@ -162,9 +162,18 @@ fn start_with(
     events.event(Event::Notice(format!(
         "booting without a template: {reason}"
     )));
-    let mut guest = boot(backend, &spec, cancel)?;
-    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    let guest = cold_boot(wanted, backend, cancel)?;
     Ok(started(guest, "cold_boot"))
+}
+
+/// Starts a guest from its kernel, whatever templates there are.
+///
+/// # Errors
+/// As [`start`].
+pub fn cold_boot(wanted: &Wanted<'_>, backend: &dyn Backend, cancel: &Cancel) -> Result<Guest> {
+    let mut guest = boot(backend, &machine_spec(wanted)?, cancel)?;
+    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    Ok(guest)
 }
 
 fn from_template(
