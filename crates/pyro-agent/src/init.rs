@@ -5,7 +5,7 @@
 //! kernel panic, and to keep a machine that nobody can reach any more.
 
 use crate::keeper::{self, Side};
-use crate::root::{BASE, BASE_DEVICE};
+use crate::root::{self, BASE, BASE_DEVICE};
 use crate::{console, modules, poweroff, server, sys};
 use rustix::mount::{MountFlags, mount};
 use std::fs::File;
@@ -44,6 +44,9 @@ fn start() -> std::io::Result<Side> {
         console::line(&format!(
             "the base drive {BASE_DEVICE} did not mount: {error}"
         ));
+    }
+    if let Err(error) = root::prepare() {
+        console::line(&format!("/dev was not completed: {error}"));
     }
     keeper::split(|| {})
 }

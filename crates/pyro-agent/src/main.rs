@@ -33,6 +33,7 @@ mod spawn;
 mod sys;
 mod transport;
 mod tree;
+mod warm;
 mod workspace;
 
 use std::process::ExitCode;

@@ -69,9 +69,6 @@ pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
     for at in ["proc", "sys", "dev"] {
         folder(at).map_err(named(&format!("/{at} was not made")))?;
     }
-    devices().map_err(named("/dev was not completed"))?;
-    // Older kernels have no cgroup v2; commands then have process groups only.
-    let _ = mount("cgroup2", "/sys/fs/cgroup", "cgroup2", STRICT, None);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let scratch = rustix::fs::open(SCRATCH, flags, Mode::empty())
         .map_err(|error| named("the scratch drive did not open")(error.into()))?;
@@ -131,7 +128,11 @@ fn lock_folder() -> io::Result<()> {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1777))
 }
 
-fn devices() -> io::Result<()> {
+/// What the root needs of the kernel and no disk: done before a template is
+/// frozen, so that its clones have it.
+pub fn prepare() -> io::Result<()> {
+    // Older kernels have no cgroup v2; commands then have process groups only.
+    let _ = mount("cgroup2", "/sys/fs/cgroup", "cgroup2", STRICT, None);
     for (at, kind, flags, data) in [
         (
             "/dev/pts",
@@ -172,15 +173,7 @@ pub fn undo() {
     for at in ["proc", "dev", "sys"] {
         let _ = mount_move(format!("{NEW_ROOT}/{at}"), format!("/{at}"));
     }
-    for at in [
-        "/sys/fs/cgroup",
-        "/dev/shm",
-        "/dev/pts",
-        "/newroot/tmp",
-        "/newroot/run",
-        NEW_ROOT,
-        SCRATCH,
-    ] {
+    for at in ["/newroot/tmp", "/newroot/run", NEW_ROOT, SCRATCH] {
         let _ = unmount(at, UnmountFlags::DETACH);
     }
 }

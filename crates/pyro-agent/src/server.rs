@@ -14,7 +14,7 @@ use crate::machine::{Machine, Phase};
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, keeper, poweroff};
+use crate::{configure, console, exec, keeper, poweroff, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::{Link, LinkError, Stream};
 use rustix::fd::OwnedFd;
@@ -129,6 +129,13 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::Configure(wanted)) => {
             let reply = configure::run(machine, &wanted);
             answer(stream, &reply.map_or_else(Reply::Failed, Reply::Configured));
+        }
+        Ok(Request::WarmUp) => {
+            let reply = warm::run(machine);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, |()| Reply::WarmedUp),
+            );
         }
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(

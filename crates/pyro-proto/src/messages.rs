@@ -56,6 +56,8 @@ pub struct Welcome {
 pub enum Request {
     /// Once per guest, before anything else: time, entropy, name, disks.
     Configure(Configure),
+    /// Before a freeze: fill the page cache with what every command needs.
+    WarmUp,
     /// Run one command.
     Exec(Exec),
     /// End everything in order and power the machine off.
@@ -115,6 +117,8 @@ pub struct Exec {
 pub enum Reply {
     /// To [`Request::Configure`].
     Configured(Configured),
+    /// To [`Request::WarmUp`].
+    WarmedUp,
     /// To [`Request::Exec`].
     Exited(Exited),
     /// To [`Request::PowerOff`], just before the machine goes.

@@ -153,6 +153,17 @@ impl Guest {
         }
     }
 
+    /// Fills the page cache with what every command needs, before a freeze.
+    ///
+    /// # Errors
+    /// The agent's refusal, or why the guest is gone.
+    pub fn warm_up(&mut self, cancel: &Cancel) -> Result<()> {
+        match self.ask(&Request::WarmUp, "warming up", CONFIGURE_TIMEOUT, cancel)? {
+            Reply::WarmedUp => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Powers the guest off in order, or ends it when that takes too long.
     pub fn power_off(self) {
         // Whether the agent could still answer does not matter: the wait

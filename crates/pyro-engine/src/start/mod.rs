@@ -244,6 +244,9 @@ fn freeze(
 ) -> Result<()> {
     let machine = backend.boot(spec, Some(dir))?;
     let mut guest = Guest::connect(machine, BOOT_TIMEOUT, cancel)?;
+    if let Err(error) = guest.warm_up(cancel) {
+        tracing::debug!("the template is frozen cold: {error}");
+    }
     guest.machine().freeze(dir)?;
     Ok(())
 }
