@@ -359,9 +359,18 @@ fn doctor_answers_without_anything_installed() {
 fn doctor_strict_is_125_with_the_report() {
     let sealed = Sealed::new();
     let mut command = sealed.command();
+        "confinement",
     command.env("PYRO_QEMU_BIN", "/nonexistent/qemu");
     let output = command.args(["doctor", "--strict"]).output().unwrap();
     assert_eq!(output.status.code(), Some(125));
+    for backend in ["firecracker", "qemu"] {
+        let confinement = &report["confinement"][backend];
+        assert!(confinement["reason"].is_string(), "{confinement}");
+    }
+    assert!(report["confinement"]["cgroup_limits"]["active"].is_boolean());
+    let firecracker = &report["firecracker"];
+    assert_eq!(firecracker["reason"], "firecracker was not found");
+    assert_eq!(firecracker["supported"], false);
     let text = stdout(&output);
     assert!(
         text.starts_with("Platform: linux-x86_64\nRuntime: FAIL\nKVM: exists="),
