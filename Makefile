@@ -1,13 +1,14 @@
 # Every target is a line of a script in ci/ or of cargo; `make help` lists them.
 
 PYRO = target/release/pyro
+LAB = cargo run --quiet --locked --package pyro-lab --
 SOAK_ROUNDS ?= 100
 SOAK_CASES ?= 20000
 
-.PHONY: help quickstart test check bench doctor demo clean soak release
+.PHONY: help quickstart test check bench doctor demo lab lab-test lab-shell lab-bench clean soak release
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 quickstart: ## Prepare a bare Debian 12 and run `git --version` in a guest
 	@ci/quickstart
@@ -35,6 +36,18 @@ soak: release ## Parsers with SOAK_CASES random inputs, then SOAK_ROUNDS runs in
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"
+
+lab: release ## Boot the KVM lab, where real Firecracker runs on any host, and ask both for a sign of life
+	@$(LAB) run -- sh -c 'firecracker --version | head -n 1; pyro doctor | grep KVM:'
+
+lab-test: ## Tests on real machines, in the KVM lab; ARGS="FILTER" or flags of nextest
+	@$(LAB) test $(ARGS)
+
+lab-shell: release ## A shell in the KVM lab
+	@$(LAB) shell
+
+lab-bench: release ## Starts of guests in the KVM lab
+	@$(LAB) bench
 
 clean: ## Delete what cargo made; the environment cache stays (`pyro env prune`)
 	cargo clean

@@ -57,6 +57,14 @@ pub enum VmmError {
         /// The last lines it printed.
         detail: String,
     },
+    /// Something killed it.
+    #[error("{program} was killed during {during}")]
+    Killed {
+        /// Name of the program.
+        program: &'static str,
+        /// What was under way.
+        during: &'static str,
+    },
     /// A control command failed.
     #[error("{command} failed: {detail}")]
     Control {
@@ -99,7 +107,32 @@ pub enum VmmError {
     },
 }
 
+/// What a program killed by SIGKILL exits with.
+pub const KILLED: i32 = 128 + 9;
+
 impl VmmError {
+    /// Why a VMM ended by itself.
+    pub(crate) fn ended(
+        program: &'static str,
+        during: &'static str,
+        code: i32,
+        words: &str,
+    ) -> Self {
+        if code == KILLED {
+            return Self::Killed { program, during };
+        }
+        let detail = if words.trim().is_empty() {
+            format!("it exited with code {code} and said nothing")
+        } else {
+            words.trim().to_owned()
+        };
+        Self::Start {
+            program,
+            during,
+            detail,
+        }
+    }
+
     /// For `map_err`: names the action.
     pub fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io {
@@ -117,6 +150,7 @@ impl VmmError {
             Self::UnsupportedVersion { .. } => "vmm_version",
             Self::Confinement(_) => "confinement",
             Self::Start { .. } => "vmm_start",
+            Self::Killed { .. } => "vmm_killed",
             Self::Control { .. } => "vmm_control",
             Self::TimedOut { .. } => "vmm_timeout",
             Self::Unsupported { .. } => "unsupported",
@@ -167,6 +201,9 @@ impl VmmError {
             }
             Self::Confinement(_) => {
                 "run pyro doctor: it shows which namespaces this user may create and why not"
+            }
+            Self::Killed { .. } => {
+                "something on this host ended it (out of memory?); free memory, then run it again"
             }
             Self::TimedOut { .. } => {
                 "the machine may be overloaded; try again, and run pyro doctor if it stays so"

@@ -26,7 +26,7 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
-pub use catalog::CATALOG_VERSION;
+pub use catalog::{CATALOG_VERSION, Recipe};
 pub use images::Image;
 pub use payloads::{
     Environment, EnvironmentList, Pruned, PulledEnvironment, Verified, VerifiedFile,
@@ -37,7 +37,6 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::{Layout, PLATFORM};
 use build::Built;
-use catalog::Recipe;
 use images::Stored;
 use installs::{Found, Manifest};
 use locks::{Lock, Partial};
@@ -110,7 +109,15 @@ impl Environments {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<PulledEnvironment> {
-        let recipe = catalog::find(name)?;
+        self.pull_recipe(catalog::find(name)?, events, cancel)
+    }
+
+    fn pull_recipe(
+        &self,
+        recipe: &Recipe,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<PulledEnvironment> {
         phase(events, "install", recipe);
         let source = if self.is_valid(recipe) {
             "cache"
@@ -186,11 +193,14 @@ impl Environments {
     /// # Errors
     /// `environment_not_installed`, `damaged_environment`, `unknown_environment`.
     pub fn open(&self, name: &str) -> Result<Installed> {
-        let recipe = catalog::find(name)?;
+        self.open_recipe(catalog::find(name)?)
+    }
+
+    fn open_recipe(&self, recipe: &Recipe) -> Result<Installed> {
         let manifest = match installs::find(&self.layout, recipe) {
-            Found::Absent => return Err(not_installed(name)),
+            Found::Absent => return Err(not_installed(recipe.name)),
             Found::Valid(manifest) => manifest,
-            Found::Damaged(problems) => return Err(installs::damaged(name, &problems)),
+            Found::Damaged(problems) => return Err(installs::damaged(recipe.name, &problems)),
         };
         let image = |file| installs::open(&self.layout, &manifest, file);
         Ok(Installed {
@@ -211,10 +221,24 @@ impl Environments {
     /// # Errors
     /// As [`Self::pull`] and [`Self::open`].
     pub fn ensure(&self, name: &str, events: &dyn EventSink, cancel: &Cancel) -> Result<Installed> {
-        match self.open(name) {
+        self.ensure_recipe(catalog::find(name)?, events, cancel)
+    }
+
+    /// As [`Self::ensure`], for a recipe that need not be in the catalog: then
+    /// `list` does not show it, and a prune of this cache removes it.
+    ///
+    /// # Errors
+    /// As [`Self::ensure`].
+    pub fn ensure_recipe(
+        &self,
+        recipe: &Recipe,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Installed> {
+        match self.open_recipe(recipe) {
             Err(error) if error.code == "environment_not_installed" => {
-                self.pull(name, events, cancel)?;
-                self.open(name)
+                self.pull_recipe(recipe, events, cancel)?;
+                self.open_recipe(recipe)
             }
             other => other,
         }

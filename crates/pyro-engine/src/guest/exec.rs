@@ -47,7 +47,7 @@ impl Guest {
     /// # Errors
     /// Why the guest is gone, `cancelled`, or the agent's refusal.
     pub fn exec(
-        &mut self,
+        &self,
         command: Command<'_>,
         events: &dyn EventSink,
         cancel: &Cancel,

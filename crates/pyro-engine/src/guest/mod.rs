@@ -22,6 +22,7 @@ use pyro_proto::{Incoming, Link, LinkError};
 use pyro_vmm::{Machine, VmmError};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long an orderly power-off may take before the machine is ended.
@@ -29,9 +30,10 @@ const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long making a guest out of a kernel may take (mounts, entropy).
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A machine whose agent answers. Dropping it ends the machine.
+/// A machine whose agent answers. Dropping it ends the machine. Commands may
+/// run in it side by side, each on its own stream.
 pub struct Guest {
-    machine: Box<dyn Machine>,
+    machine: Mutex<Box<dyn Machine>>,
     link: Link,
     socket: UnixStream,
 }
@@ -94,8 +96,8 @@ impl Guest {
         let link = Link::new(writer);
         let pump = link.clone();
         std::thread::spawn(move || pump.pump(reader));
-        let mut guest = Self {
-            machine,
+        let guest = Self {
+            machine: Mutex::new(machine),
             link,
             socket,
         };
@@ -152,7 +154,7 @@ impl Guest {
     }
 
     /// Powers the guest off in order, or ends it when that takes too long.
-    pub fn power_off(mut self) {
+    pub fn power_off(self) {
         // Whether the agent could still answer does not matter: the wait
         // below decides.
         let _ = self.ask(
@@ -161,26 +163,34 @@ impl Guest {
             POWER_OFF_TIMEOUT,
             &Cancel::default(),
         );
-        if self.machine.wait(POWER_OFF_TIMEOUT).is_none() {
+        let mut machine = self.locked();
+        if machine.wait(POWER_OFF_TIMEOUT).is_none() {
             tracing::warn!("the guest did not power off in time and was ended");
         }
-        self.machine.kill();
+        machine.kill();
     }
 
     /// The machine below: to freeze it before anything was mounted, to pause it.
     pub fn machine(&mut self) -> &mut dyn Machine {
-        &mut *self.machine
+        &mut **self
+            .machine
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Box<dyn Machine>> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much of the VMM's confinement is in force.
     #[must_use]
     pub fn confinement(&self) -> pyro_vmm::confine::Level {
-        self.machine.confinement()
+        self.locked().confinement()
     }
 
     /// One request with no data, one reply.
     fn ask(
-        &mut self,
+        &self,
         request: &Request,
         doing: &str,
         timeout: Duration,
@@ -212,8 +222,8 @@ impl Guest {
     }
 
     /// Why a conversation ended, as far as the machine tells.
-    fn explain(&mut self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
-        explain(&mut *self.machine, doing, error, cancel)
+    fn explain(&self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
+        explain(&mut **self.locked(), doing, error, cancel)
     }
 }
 
@@ -288,7 +298,8 @@ fn describe_end(
             } else {
                 format!(": {}", ended.stderr)
             };
-            Error::runtime("vmm_ended", format!("the VMM ended with code {} while {doing}{words}", ended.code))
+            let killed = ended.code == pyro_vmm::error::KILLED;
+            Error::runtime(if killed { "vmm_killed" } else { "vmm_ended" }, format!("the VMM ended with code {} while {doing}{words}", ended.code))
                 .hint("something on the host ended it (out of memory?); run pyro doctor, then run it again")
         }
         Some(_) => Error::runtime(
@@ -385,7 +396,8 @@ mod tests {
                 "pyro: the agent ended, signal 9 killed it; powering off\n",
                 "guest_agent",
             ),
-            (Some(ended(137)), "", "vmm_ended"),
+            (Some(ended(137)), "", "vmm_killed"),
+            (Some(ended(1)), "", "vmm_ended"),
             (Some(ended(0)), "reboot: Restarting system\n", "guest_ended"),
             (None, "", "guest_connection"),
         ];

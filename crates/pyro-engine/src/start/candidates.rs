@@ -20,7 +20,7 @@ use crate::layout::Layout;
 use crate::vms::payloads::BackendChoice;
 use pyro_vmm::firecracker::{Firecracker, FirecrackerBinary};
 use pyro_vmm::qemu::{Qemu, QemuBinary};
-use pyro_vmm::{Accelerator, Backend};
+use pyro_vmm::{Accelerator, Backend, VmmError};
 
 /// A VMM to try.
 pub(super) struct Candidate {
@@ -46,26 +46,23 @@ pub(super) fn list(
             )
             .hint("use --backend qemu, or --backend auto to let pyro choose"));
         }
-        let identity = vmm_identity("firecracker", &binary.identity);
-        return Ok(vec![Candidate {
-            unproven: (!facts.kvm_is_proven(&identity)).then_some(identity),
-            backend: Box::new(Firecracker { binary }),
-        }]);
+        return Ok(vec![firecracker(binary, facts)?]);
     }
     let mut candidates = Vec::new();
     let mut why_not = survey.reason.clone();
     if survey.reason.is_none() && choice == BackendChoice::Auto {
-        match FirecrackerBinary::find(&layout.cache) {
-            Ok(binary) => {
-                let identity = vmm_identity("firecracker", &binary.identity);
-                match facts.kvm_failure(&identity) {
-                    Some(reason) => why_not = Some(reason),
-                    None => candidates.push(Candidate {
-                        unproven: (!facts.kvm_is_proven(&identity)).then_some(identity),
-                        backend: Box::new(Firecracker { binary }),
-                    }),
+        let candidate = FirecrackerBinary::find(&layout.cache).and_then(|binary| {
+            let identity = vmm_identity("firecracker", &binary.identity);
+            match facts.kvm_failure(&identity) {
+                Some(reason) => {
+                    why_not = Some(reason);
+                    Ok(None)
                 }
+                None => firecracker(binary, facts).map(Some),
             }
+        });
+        match candidate {
+            Ok(candidate) => candidates.extend(candidate),
             Err(error) => {
                 let hint = error.hint().unwrap_or_default();
                 let text = format!("Firecracker is not used: {error}; {hint}");
@@ -113,6 +110,22 @@ pub(super) fn list(
         )));
     }
     Ok(candidates)
+}
+
+/// Asked for its version only before its first boot here.
+fn firecracker(
+    binary: FirecrackerBinary,
+    facts: &HostFacts,
+) -> std::result::Result<Candidate, VmmError> {
+    let identity = vmm_identity("firecracker", &binary.identity);
+    let proven = facts.kvm_is_proven(&identity);
+    if !proven {
+        binary.supported_version()?;
+    }
+    Ok(Candidate {
+        unproven: (!proven).then_some(identity),
+        backend: Box::new(Firecracker { binary }),
+    })
 }
 
 fn vmm_identity(name: &str, identity: &str) -> String {

@@ -10,7 +10,11 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{Seek, Write};
 
-pub(super) fn build(modules: &Image) -> Result<File> {
+/// Both archives in memory, ready for a VMM.
+///
+/// # Errors
+/// `initramfs`: no memory file, or the modules cannot be read.
+pub fn build(modules: &Image) -> Result<File> {
     let failed = |error: std::io::Error| {
         Error::runtime(
             "initramfs",

@@ -16,7 +16,7 @@
 
 mod candidates;
 mod host_facts;
-mod initramfs;
+pub mod initramfs;
 mod scratch;
 mod templates;
 
@@ -162,9 +162,18 @@ fn start_with(
     events.event(Event::Notice(format!(
         "booting without a template: {reason}"
     )));
-    let mut guest = boot(backend, &spec, cancel)?;
-    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    let guest = cold_boot(wanted, backend, cancel)?;
     Ok(started(guest, "cold_boot"))
+}
+
+/// Starts a guest from its kernel, whatever templates there are.
+///
+/// # Errors
+/// As [`start`].
+pub fn cold_boot(wanted: &Wanted<'_>, backend: &dyn Backend, cancel: &Cancel) -> Result<Guest> {
+    let mut guest = boot(backend, &machine_spec(wanted)?, cancel)?;
+    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    Ok(guest)
 }
 
 fn from_template(
@@ -177,8 +186,11 @@ fn from_template(
     cancel: &Cancel,
 ) -> Result<Guest> {
     // A template that is refused is made anew once; if that one is refused
-    // as well, the cold boot is the way.
-    for attempt in 0..2 {
+    // as well, the cold boot is the way. A VMM that was killed says nothing
+    // about its template, which is tried again.
+    let mut discarded = false;
+    let mut killed = false;
+    loop {
         let in_use = templates.open_or_make(key, wanted.installed, cancel, |dir| {
             events.event(Event::Phase {
                 prefix: "template",
@@ -187,11 +199,13 @@ fn from_template(
             });
             freeze(backend, spec, dir, cancel)
         })?;
-        let restored = clone(backend, spec, &in_use, wanted, cancel);
-        match restored {
+        match clone(backend, spec, &in_use, wanted, cancel) {
             Ok(guest) => return Ok(guest),
-            Err(error) if attempt == 1 || cancel.is_cancelled() => return Err(error),
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) if error.code == "vmm_killed" && !killed => killed = true,
+            Err(error) if error.code == "vmm_killed" || discarded => return Err(error),
             Err(error) => {
+                discarded = true;
                 events.event(Event::Notice(format!(
                     "a template was refused and is made anew: {error}"
                 )));
@@ -199,7 +213,6 @@ fn from_template(
             }
         }
     }
-    unreachable!("the second attempt returns")
 }
 
 fn clone(

@@ -5,7 +5,6 @@ use pyro_engine::guest::Command;
 use pyro_engine::vms::payloads::ExecutionMode;
 use pyro_engine::{Cancel, NoEvents};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{Seek, Write};
 use std::time::Duration;
 
@@ -59,7 +58,7 @@ pub fn both_directions_carry_every_byte(subject: Subject) {
             Command {
                 shell: "tee /dev/stderr | sha256sum; wc -c < /dev/null >&2",
                 timeout: Duration::from_secs(120),
-                stdin: Some(File::from(stdin)),
+                stdin: Some(stdin),
             },
             &NoEvents,
             &Cancel::default(),

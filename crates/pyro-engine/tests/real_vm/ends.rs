@@ -32,7 +32,7 @@ pub fn a_killed_machine_is_an_error_and_leaves_nothing(subject: Subject) {
         .unwrap_err();
     killer.join().unwrap();
     assert!(
-        ["vmm_ended", "guest_connection"].contains(&error.code),
+        ["vmm_killed", "guest_connection"].contains(&error.code),
         "{}: {error}",
         error.code
     );

@@ -10,16 +10,16 @@
 //! |- kernel, drive0, …     the files, each under a fixed name
 //! |- v.sock_5006, …        sockets on which pyro listens
 //! |- dev/                  kvm, urandom, null
-//! `- proc/                 user level only: what the names link to
+//! `- proc/                 without the jailer: what the names link to
 //!
-//! level                    a file is
-//! jailer, root_namespaces  a bind mount of the file, or a copy (memory files)
-//! user_namespaces          a link to /proc/self/fd/N, the descriptor inherited
+//! level      a file is
+//! jailer     a bind mount of the file, or a copy (memory files)
+//! others     a link to /proc/self/fd/N, the descriptor inherited
 //! ```
 //!
-//! An ordinary user's mount namespace cannot bind a file that has no name,
-//! and the jailer closes every descriptor: hence the two ways. For a bind
-//! mount a nameless file gets a name for the time of the fork.
+//! The jailer closes every descriptor, hence the two ways. For a bind mount a
+//! nameless file gets a name for the time of the fork; file systems that
+//! cannot do that (overlayfs) have no jailer.
 
 use super::Level;
 use super::view::{Step, staged, text};
@@ -63,7 +63,7 @@ impl Drop for Momentary {
 
 impl Jail<'_> {
     pub(super) fn inherited(&self, level: Level) -> Vec<RawFd> {
-        if level == Level::UserNamespaces {
+        if level != Level::Jailer {
             self.files.iter().map(|(_, fd)| fd.as_raw_fd()).collect()
         } else {
             Vec::new()
@@ -102,18 +102,21 @@ impl Jail<'_> {
                 path: inside(&format!("dev/{name}")),
             });
         }
-        if level == Level::UserNamespaces {
+        if level != Level::Jailer {
             steps.push(Step::Folder(inside("proc")));
             steps.push(Step::Proc(inside("proc")));
         }
         for (name, fd) in &self.files {
-            steps.push(if level == Level::UserNamespaces {
+            if let Some(owner) = owner {
+                hand_over(*fd, owner)?;
+            }
+            steps.push(if level != Level::Jailer {
                 Step::Link {
                     target: text(Path::new(&format!("/proc/self/fd/{}", fd.as_raw_fd()))),
                     path: inside(name),
                 }
             } else {
-                by_name(*fd, inside(name), owner, &mut momentary)?
+                by_name(*fd, inside(name), &mut momentary)?
             });
         }
         for (name, fd) in &self.listeners {
@@ -153,30 +156,30 @@ fn folders(steps: &mut Vec<Step>, path: &Path) {
     }
 }
 
+/// The VMM opens a writable file by its name, as the user it becomes.
+fn hand_over(fd: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
+    let writable = rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::RDWR);
+    if writable && rustix::fs::fstat(fd)?.st_mode & 0o006 != 0o006 {
+        std::os::unix::fs::fchown(fd, Some(owner), Some(owner))?;
+    }
+    Ok(())
+}
+
 fn by_name(
     fd: BorrowedFd<'_>,
     path: std::ffi::CString,
-    owner: Option<u32>,
     momentary: &mut Vec<Momentary>,
 ) -> io::Result<Step> {
     let link = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
     let named = std::fs::read_link(&link)?;
     let file = File::from(fd.try_clone_to_owned()?);
     let metadata = file.metadata()?;
-    if named.starts_with("/memfd:") {
+    if named.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
         return Ok(Step::Copy {
             fd: fd.as_raw_fd(),
             length: metadata.size(),
             path,
         });
-    }
-    let writable = rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::RDWR);
-    if let Some(owner) = owner
-        && writable
-        && metadata.mode() & 0o006 != 0o006
-    {
-        // The VMM opens it by its name, as the user it becomes.
-        std::os::unix::fs::fchown(fd, Some(owner), Some(owner))?;
     }
     let same = named
         .metadata()
@@ -200,7 +203,12 @@ fn by_name(
         rustix::fs::CWD,
         &name,
         rustix::fs::AtFlags::SYMLINK_FOLLOW,
-    )?;
+    )
+    .map_err(|error| match error {
+        // No name can be had for it: the next level needs none.
+        rustix::io::Errno::XDEV | rustix::io::Errno::NOENT => rustix::io::Errno::OPNOTSUPP,
+        error => error,
+    })?;
     momentary.push(Momentary(name.clone()));
     Ok(Step::Bind {
         from: text(&name),

@@ -213,7 +213,14 @@ impl Launch<'_> {
 fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EPERM | libc::EINVAL | libc::ENOSPC | libc::EUSERS | libc::ENOSYS)
+        Some(
+            libc::EPERM
+                | libc::EINVAL
+                | libc::ENOSPC
+                | libc::EUSERS
+                | libc::ENOSYS
+                | libc::EOPNOTSUPP
+        )
     )
 }
 

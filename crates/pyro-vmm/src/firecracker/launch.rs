@@ -235,14 +235,5 @@ pub(super) fn explain(confined: &mut Confined, during: &'static str, error: VmmE
     // The threads that follow its output may be a moment behind.
     std::thread::sleep(Duration::from_millis(20));
     let words = [confined.stderr.tail(), confined.stdout.tail()].join("\n");
-    let words = words.trim();
-    VmmError::Start {
-        program: NAME,
-        during,
-        detail: if words.is_empty() {
-            format!("it exited with code {code} and said nothing")
-        } else {
-            words.to_owned()
-        },
-    }
+    VmmError::ended(NAME, during, code, &words)
 }

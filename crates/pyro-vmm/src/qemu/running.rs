@@ -144,16 +144,7 @@ impl QemuMachine {
         let Some(ended) = self.wait(Duration::from_secs(1)) else {
             return error;
         };
-        let detail = if ended.stderr.is_empty() {
-            format!("it exited with code {} and said nothing", ended.code)
-        } else {
-            ended.stderr
-        };
-        VmmError::Start {
-            program: NAME,
-            during,
-            detail,
-        }
+        VmmError::ended(NAME, during, ended.code, &ended.stderr)
     }
 }
 

@@ -43,9 +43,13 @@ build() {
         dpkg-deb -x ./*.deb .
         rm ./*.deb'
 
+    # mmdebstrap hands a descriptor to dash by its number, and dash knows one
+    # digit only: what pyro's caller left open may not push it above 9. The
+    # shell here cannot close those either, but mmdebstrap comes with Perl.
+    clean='POSIX::close($_) for 3..1023; exec { $ARGV[0] } @ARGV; die "mmdebstrap: $!\n"'
     # both options stay in the guest on purpose: they make its own apt faster.
     # shellcheck disable=SC2086
-    mmdebstrap --verbose --mode=root --variant=minbase --architectures=amd64 \
+    perl -MPOSIX -e "$clean" mmdebstrap --verbose --mode=root --variant=minbase --architectures=amd64 \
         --include="$P_INCLUDE" $keyring \
         --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
         --customize-hook="$fetch" \

@@ -1,0 +1,132 @@
+//! The lab machine: QEMU's software emulation with an SVM the guest may use.
+//!
+//! Owns: booting it, setting it up, running jobs in it. Refuses: keeping
+//! anything; scratch has no name and dies with the machine, which dies with
+//! this process, however that ends.
+//!
+//! ```text
+//!   parts (on disk) --boot--> agent answers --configure, setup.sh--> Lab --run*--> dropped
+//! ```
+
+use crate::job::Job;
+use crate::output::say;
+use crate::parts::Parts;
+use crate::place::Place;
+use pyro_engine::guest::{Command, Guest};
+use pyro_engine::start::{DEFAULT_SCRATCH_MIB, HostFacts, Scratch, initramfs};
+use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
+use pyro_vmm::qemu::{Qemu, QemuBinary};
+use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec};
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+/// The kernel needs some 4 s to the agent's answer, on a loaded host more.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(90);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(120);
+const SETUP: &str = include_str!("setup.sh");
+
+/// Size of the machine.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Size {
+    /// Virtual processors of the lab
+    #[arg(long, default_value_t = 2)]
+    pub vcpu_count: u32,
+    /// Memory of the lab, MiB
+    #[arg(long, default_value_t = 5120)]
+    pub mem_mib: u32,
+}
+
+/// A running lab.
+pub struct Lab {
+    guest: Guest,
+}
+
+impl Lab {
+    /// Boots one.
+    pub fn boot(place: &Place, parts: &Parts, size: Size) -> Result<Self> {
+        let began = Instant::now();
+        let layout = place.layout();
+        let cancel = Cancel::default();
+        let scratch = Scratch::create(&layout, DEFAULT_SCRATCH_MIB)?;
+        let drive = |file: &File, read_only| -> Result<Drive> {
+            let file = file.try_clone().map_err(|error| {
+                Error::runtime("io", format!("cannot share a descriptor: {error}"))
+            })?;
+            Ok(Drive {
+                file,
+                read_only,
+                durable: false,
+            })
+        };
+        let spec = MachineSpec {
+            vcpu_count: size.vcpu_count,
+            mem_size_mib: size.mem_mib,
+            kernel: drive(&parts.root.kernel.file, true)?.file,
+            initramfs: initramfs::build(&parts.root.modules)?,
+            // An emulated processor leaks nothing, and the guards cost time.
+            kernel_args: "mitigations=off".to_owned(),
+            nested_virtualization: true,
+            drives: vec![
+                drive(&parts.root.rootfs.file, true)?,
+                drive(&scratch.file, false)?,
+                drive(&parts.environments, true)?,
+                drive(&parts.programs, true)?,
+            ],
+        };
+        let qemu = Qemu {
+            binary: QemuBinary::find()?,
+            accelerator: Accelerator::Tcg,
+            tsc_khz: HostFacts::load(&layout).tsc_khz,
+        };
+        let once = || Guest::connect(qemu.boot(&spec, None)?, BOOT_TIMEOUT, &cancel);
+        let mut guest = match once() {
+            Err(error) if error.code == "guest_unresponsive" => {
+                say(&format!("{error}; booting once more"));
+                once()?
+            }
+            other => other?,
+        };
+        let answered = began.elapsed();
+        guest.configure("lab", Some("/dev/vdb"), &cancel)?;
+        let lab = Self { guest };
+        lab.set_up()?;
+        say(&format!(
+            "up after {:.1} s (kernel {:.1} s, set up {:.1} s)",
+            began.elapsed().as_secs_f64(),
+            answered.as_secs_f64(),
+            (began.elapsed() - answered).as_secs_f64()
+        ));
+        Ok(lab)
+    }
+
+    fn set_up(&self) -> Result<()> {
+        let command = Command {
+            shell: SETUP,
+            timeout: SETUP_TIMEOUT,
+            stdin: None,
+        };
+        let finished = self.guest.exec(command, &NoEvents, &Cancel::default())?;
+        if finished.exited.exit_code == 0 {
+            return Ok(());
+        }
+        Err(Error::runtime(
+            "lab_setup",
+            format!("setting the lab up failed: {}", finished.stderr.text.trim()),
+        ))
+    }
+
+    /// Runs a job to its end; the exit code.
+    pub fn run(&self, job: &Job, stdin: Option<File>, events: &dyn EventSink) -> Result<u8> {
+        let line = job.line()?;
+        let command = Command {
+            shell: &line,
+            timeout: job.timeout,
+            stdin: stdin.filter(|_| job.stdin),
+        };
+        let exited = self.guest.exec(command, events, &Cancel::default())?.exited;
+        if exited.timed_out {
+            say(&format!("ended after {} s", job.timeout.as_secs()));
+        }
+        Ok(u8::try_from(exited.exit_code).unwrap_or(1))
+    }
+}
