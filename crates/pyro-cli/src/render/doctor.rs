@@ -53,13 +53,8 @@ pub fn report(report: &Value) -> String {
         ),
     );
     line("QEMU", qemu(&report["qemu"]));
-    line(
-        "Firecracker",
-        match &report["firecracker"]["binary"] {
-            Value::String(path) => path.clone(),
-            _ => "not found".to_owned(),
-        },
-    );
+    line("Firecracker", firecracker(&report["firecracker"]));
+    line("Confinement", confinement(&report["confinement"]));
     line(
         "Environment builds",
         flags(&report["build_tools"], &[("usable", "usable")]),
@@ -119,6 +114,31 @@ fn qemu(qemu: &Value) -> String {
     }
 }
 
+fn firecracker(firecracker: &Value) -> String {
+    match (&firecracker["version"], &firecracker["binary"]) {
+        (Value::String(version), _) => {
+            let jailer = yes(&firecracker["jailer"].is_string().into());
+            let supported = flags(firecracker, &[("supported", "supported")]);
+            format!("{version} {supported} jailer={jailer}")
+        }
+        (_, Value::String(path)) => format!("{path} supported=no"),
+        _ => "not found".to_owned(),
+    }
+}
+
+fn confinement(confinement: &Value) -> String {
+    let level = |backend: &str| match &confinement[backend]["level"] {
+        Value::String(level) => level.clone(),
+        _ => "none".to_owned(),
+    };
+    format!(
+        "firecracker={} qemu={} cgroup_limits={}",
+        level("firecracker"),
+        level("qemu"),
+        yes(&confinement["cgroup_limits"]["active"])
+    )
+}
+
 fn probe(probe: &Value) -> String {
     let result = &probe["result"];
     if probe["ok"] == true {
@@ -151,7 +171,10 @@ mod tests {
                 {"supports_vm_boot": true, "supports_guest_exec": true, "supports_guest_network": false}},
             "networking": {"tun_available": true, "ip_forward_enabled": false},
             "qemu": {"version": "7.2.22", "microvm": true, "tcg": true},
-            "firecracker": {"binary": null}, "build_tools": {"usable": true},
+            "firecracker": {"binary": "/f", "version": "1.12.1", "supported": true, "jailer": null},
+            "confinement": {"firecracker": {"level": null}, "qemu": {"level": "lifeline_only"},
+                "cgroup_limits": {"active": false}},
+            "build_tools": {"usable": true},
             "cache": {"free_bytes": 3 << 20}, "memory": {"available_mib": 5},
             "user_namespaces": {"usable": true},
             "daily_loop": {"environment": "debian:12", "status": "stale", "reason": "the digest changed"},
@@ -166,7 +189,8 @@ mod tests {
         Capabilities: vm_boot=yes guest_exec=yes guest_network=no
         Networking: tun=yes ip_forward=no
         QEMU: 7.2.22 microvm=yes tcg=yes
-        Firecracker: not found
+        Firecracker: 1.12.1 supported=yes jailer=no
+        Confinement: firecracker=none qemu=lifeline_only cgroup_limits=no
         Environment builds: usable=yes
         Free space: 3 MiB
         Available memory: 5 MiB

@@ -4,6 +4,7 @@
 
 mod doctor;
 mod environment;
+mod setup;
 
 use crate::sink::Sink;
 use serde::Serialize;
@@ -36,6 +37,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "env_prune" => environment::pruned(response),
         "doctor" => doctor::report(response),
         "prepare" => prepared(response),
+        "setup_firecracker" => setup::firecracker(response),
         // demo, and every operation that has no human form of its own.
         _ => json(response),
     }

@@ -4,6 +4,7 @@
 //! kvm ---------+
 //! programs ----+--> Report --> problems (what, remedy) --> issues (sentences)
 //! host --------+
+//! confinement -+
 //! prepare -----+
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! an error instead of it. Refuses: deciding which VMM runs (the VMs' choice).
 
 mod ask;
+mod confinement;
 mod host;
 mod kvm;
 mod problems;
@@ -22,7 +24,7 @@ pub use report::Report;
 
 use crate::layout::PLATFORM;
 use crate::{Environments, Layout, Result, prepare};
-use report::{Capabilities, Runtime};
+use report::{Capabilities, Firecracker, Kvm, Qemu, Runtime};
 
 /// Looks at everything.
 ///
@@ -31,15 +33,16 @@ use report::{Capabilities, Runtime};
 pub fn report(layout: &Layout, environments: &Environments, environment: &str) -> Result<Report> {
     let environment = environments.inspect(environment)?;
     // Each of these waits for other programs, so they look at the same time.
-    let (qemu, user_namespaces) = std::thread::scope(|scope| {
+    let (qemu, firecracker, user_namespaces) = std::thread::scope(|scope| {
         let namespaces = scope.spawn(host::user_namespaces);
-        (programs::qemu(), namespaces.join())
+        let firecracker = scope.spawn(|| programs::firecracker(layout));
+        (programs::qemu(), firecracker.join(), namespaces.join())
     });
+    let firecracker = firecracker.unwrap_or_else(|_| programs::unknown_firecracker());
     let user_namespaces = user_namespaces.unwrap_or_else(|_| host::unknown_namespaces());
-    let firecracker = programs::firecracker(layout);
     let kvm = kvm::look(layout);
     let listed = environments.list();
-    let boots = qemu.microvm && (qemu.tcg || kvm.usable);
+    let boots = can_boot(&qemu, &firecracker, &kvm);
     let capabilities = Capabilities {
         supports_vm_boot: boots,
         supports_guest_exec: boots,
@@ -53,7 +56,7 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
         problems: Vec::new(),
         runtime: Runtime {
             firecracker_bin: firecracker.binary.clone(),
-            jailer_bin: programs::found("jailer"),
+            jailer_bin: firecracker.jailer.clone(),
             bundle_version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities,
             catalog_version: environment.catalog_version.clone(),
@@ -68,6 +71,7 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
         build_tools: programs::build_tools(),
         cache: host::cache(layout),
         memory: host::memory(),
+        confinement: confinement::look(&user_namespaces, firecracker.jailer.is_some()),
         kvm,
         qemu,
         firecracker,
@@ -85,4 +89,76 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
     }
     report.issues = report.problems.iter().map(report::Problem::line).collect();
     Ok(report)
+}
+
+/// Either VMM will do, as far as can be told without a boot.
+fn can_boot(qemu: &Qemu, firecracker: &Firecracker, kvm: &Kvm) -> bool {
+    let with_qemu = qemu.microvm && (qemu.tcg || kvm.usable);
+    let with_firecracker = firecracker.supported && kvm.usable;
+    with_qemu || with_firecracker
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn firecracker_boots_with_kvm_and_qemu_also_without() {
+        let kvm = |usable| Kvm {
+            exists: usable,
+            readable: usable,
+            writable: usable,
+            cpu_flags: Vec::new(),
+            usable,
+            proven: None,
+            reason: None,
+        };
+        let qemu = |there| Qemu {
+            microvm: there,
+            tcg: there,
+            ..Qemu::default()
+        };
+        let firecracker = |supported| Firecracker {
+            supported,
+            ..Firecracker::default()
+        };
+        for (with_qemu, with_firecracker, with_kvm, boots) in [
+            (true, false, false, true),
+            (false, true, true, true),
+            (false, true, false, false),
+            (false, false, true, false),
+        ] {
+            let can = can_boot(
+                &qemu(with_qemu),
+                &firecracker(with_firecracker),
+                &kvm(with_kvm),
+            );
+            assert_eq!(can, boots, "{with_qemu} {with_firecracker} {with_kvm}");
+        }
+    }
+
+    #[test]
+    fn firecracker_is_missed_where_kvm_is_usable() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout {
+            cache: folder.path().join("cache"),
+            state: folder.path().join("state"),
+        };
+        let environments = Environments::new(&layout);
+        let mut report = report(&layout, &environments, "debian:12").unwrap();
+        report.firecracker = Firecracker {
+            reason: Some("firecracker was not found".to_owned()),
+            remedy: Some("run pyro setup firecracker".to_owned()),
+            ..Firecracker::default()
+        };
+        let mut missed = |usable| {
+            report.kvm.usable = usable;
+            problems::of(&report)
+                .into_iter()
+                .find(|problem| problem.what.starts_with("Firecracker"))
+        };
+        assert_eq!(missed(false), None);
+        let problem = missed(true).unwrap();
+        assert_eq!(problem.remedy, "run pyro setup firecracker");
+    }
 }

@@ -31,14 +31,17 @@ pub fn of(report: &Report) -> Vec<Problem> {
                 .unwrap_or("install it with `apt-get install qemu-system-x86`"),
         );
     }
-    // Without KVM nobody misses Firecracker; QEMU does either way.
+    // Without KVM nobody misses Firecracker; with it, it is the better VMM.
     if report.kvm.usable
-        && report.qemu.reason.is_some()
         && let Some(reason) = &report.firecracker.reason
     {
         add(
             format!("Firecracker is not usable: {reason}"),
-            "set PYRO_FIRECRACKER_BIN to the program",
+            report
+                .firecracker
+                .remedy
+                .as_deref()
+                .unwrap_or("run pyro setup firecracker"),
         );
     }
     let tools = &report.build_tools;

@@ -1,37 +1,24 @@
 //! The programs pyro starts: which there are, where, and what they can do.
 //!
-//! Owns: lookups and the questions put to QEMU, each with a deadline.
+//! Owns: lookups and the questions put to QEMU and Firecracker, each with a
+//! deadline.
 //! Refuses: installing.
 
 use super::ask::{Answer, ask};
 use super::report::{BuildTools, Firecracker, Qemu};
 use crate::Layout;
-use crate::layout::PLATFORM;
+use pyro_vmm::VmmError;
+use pyro_vmm::firecracker::FirecrackerBinary;
+use pyro_vmm::program::first_executable;
 use pyro_vmm::qemu::QemuBinary;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
-fn executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
+use std::path::PathBuf;
 
 /// Path of a program on PATH, or in the places of programs for root, which
 /// an ordinary user's PATH leaves out on Debian.
 pub fn found(name: &str) -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|path| executable(path))
-        .map(|path| path.display().to_string())
-}
-
-fn named_by(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    first_executable(name, folders).map(|path| path.display().to_string())
 }
 
 pub fn qemu() -> Qemu {
@@ -80,28 +67,42 @@ pub fn qemu() -> Qemu {
     }
 }
 
-/// `PYRO_FIRECRACKER_BIN`, then PATH, then the cache.
+/// The one that would be used, and whether it will do.
 pub fn firecracker(layout: &Layout) -> Firecracker {
-    if let Some(path) = named_by("PYRO_FIRECRACKER_BIN") {
-        let found = executable(&path);
-        return Firecracker {
-            reason: (!found)
-                .then(|| format!("PYRO_FIRECRACKER_BIN names no program: {}", path.display())),
-            binary: found.then(|| path.display().to_string()),
-        };
-    }
-    let cached = layout
-        .cache
-        .join(".firecracker")
-        .join(PLATFORM)
-        .join("firecracker");
-    let binary =
-        found("firecracker").or_else(|| executable(&cached).then(|| cached.display().to_string()));
+    let binary = match FirecrackerBinary::find(&layout.cache) {
+        Ok(binary) => binary,
+        Err(error) => {
+            return Firecracker {
+                reason: Some(error.to_string()),
+                remedy: error.hint().map(str::to_owned),
+                ..Firecracker::default()
+            };
+        }
+    };
+    let (version, refusal) = match binary.version() {
+        Ok(version) => (Some(version), binary.check_version(version).err()),
+        Err(error) => (None, Some(error)),
+    };
     Firecracker {
-        reason: binary.is_none().then(|| {
-            "firecracker is neither in PYRO_FIRECRACKER_BIN, on PATH nor in the cache".to_owned()
+        supported: refusal.is_none(),
+        version: version.map(|version| version.to_string()),
+        jailer: binary.jailer.map(|path| path.display().to_string()),
+        reason: refusal.as_ref().map(ToString::to_string),
+        remedy: refusal.map(|refusal| match refusal {
+            VmmError::UnsupportedVersion { .. } => refusal.hint().unwrap_or_default().to_owned(),
+            _ => {
+                "replace it, or run `pyro setup firecracker --force` if it is the one in the cache"
+                    .to_owned()
+            }
         }),
-        binary,
+        binary: Some(binary.path.display().to_string()),
+    }
+}
+
+pub fn unknown_firecracker() -> Firecracker {
+    Firecracker {
+        reason: Some("the look at it ended early".to_owned()),
+        ..Firecracker::default()
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Report {
     pub memory: Memory,
     /// Whether an ordinary user may make namespaces.
     pub user_namespaces: UserNamespaces,
+    /// How VMMs are confined.
+    pub confinement: Confinement,
     /// How one VM booted, when that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
@@ -145,12 +147,51 @@ pub struct Qemu {
 }
 
 /// Firecracker on this host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Firecracker {
     /// Its path.
     pub binary: Option<String>,
+    /// Its version, for example `1.12.1`.
+    pub version: Option<String>,
+    /// Whether pyro works with that version.
+    pub supported: bool,
+    /// Path of its jailer, which confines it further under root.
+    pub jailer: Option<String>,
     /// Why there is none, or why it cannot be used.
     pub reason: Option<String>,
+    /// What mends that.
+    #[serde(default, skip_serializing)]
+    #[schemars(skip)]
+    pub remedy: Option<String>,
+}
+
+/// How a VMM started by this user is confined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Confinement {
+    /// Firecracker.
+    pub firecracker: ConfinementLevel,
+    /// QEMU.
+    pub qemu: ConfinementLevel,
+    /// Bounds on memory and processes.
+    pub cgroup_limits: CgroupLimits,
+}
+
+/// How much of the confinement is in force for a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfinementLevel {
+    /// `jailer`, `root_namespaces`, `user_namespaces` or `lifeline_only`; null when the backend is not started here.
+    pub level: Option<String>,
+    /// Why this one.
+    pub reason: String,
+}
+
+/// Bounds by control groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CgroupLimits {
+    /// Whether a VMM gets them.
+    pub active: bool,
+    /// Why, or why not.
+    pub reason: String,
 }
 
 /// Programs that build environments.

@@ -115,15 +115,26 @@ impl FirecrackerBinary {
     }
 
     fn from_located(located: program::Located) -> Self {
-        let beside = [&located.path, &located.named]
-            .into_iter()
-            .flat_map(|path| jailers_beside(path))
-            .find(|path| program::is_executable(path));
+        let beside =
+            Self::jailer_beside(&located.path).or_else(|| Self::jailer_beside(&located.named));
         Self {
             jailer: beside.or_else(|| program::on_path(JAILER)),
             path: located.path,
             identity: located.identity,
         }
+    }
+
+    /// The jailer in the same folder. Upstream's archive names both with
+    /// version and processor, so that of `firecracker-v1.12.1-x86_64` is
+    /// `jailer-v1.12.1-x86_64`.
+    #[must_use]
+    pub fn jailer_beside(firecracker: &Path) -> Option<PathBuf> {
+        let name = firecracker.file_name().and_then(|name| name.to_str());
+        let suffix = name.and_then(|name| name.strip_prefix(PROGRAM));
+        [suffix.unwrap_or_default(), ""]
+            .into_iter()
+            .map(|suffix| firecracker.with_file_name(format!("{JAILER}{suffix}")))
+            .find(|path| program::is_executable(path))
     }
 
     /// Runs it for its version. Not on the way to a machine.
@@ -149,8 +160,17 @@ impl FirecrackerBinary {
     /// As [`Self::version`], and [`VmmError::UnsupportedVersion`].
     pub fn supported_version(&self) -> Result<Version, VmmError> {
         let version = self.version()?;
+        self.check_version(version)?;
+        Ok(version)
+    }
+
+    /// Refuses a version that pyro does not work with.
+    ///
+    /// # Errors
+    /// [`VmmError::UnsupportedVersion`].
+    pub fn check_version(&self, version: Version) -> Result<(), VmmError> {
         if version.is_supported() {
-            return Ok(version);
+            return Ok(());
         }
         Err(VmmError::UnsupportedVersion {
             program: self.path.clone(),
@@ -166,20 +186,6 @@ fn lookup(cached: &Path) -> Lookup<'_> {
         variable: VARIABLE,
         fallback: Some(cached),
     }
-}
-
-/// Upstream's archive names both with version and processor, so the jailer of
-/// `firecracker-v1.12.1-x86_64` is `jailer-v1.12.1-x86_64`.
-fn jailers_beside(firecracker: &Path) -> Vec<PathBuf> {
-    let name = firecracker.file_name().and_then(|name| name.to_str());
-    let suffix = name.and_then(|name| name.strip_prefix(PROGRAM));
-    let mut names = vec![JAILER.to_owned()];
-    names.extend(suffix.map(|suffix| format!("{JAILER}{suffix}")));
-    names.dedup();
-    names
-        .into_iter()
-        .map(|name| firecracker.with_file_name(name))
-        .collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod env_pull;
 pub mod env_verify;
 pub mod prepare;
 pub mod run;
+pub mod setup_firecracker;
 pub mod vm_create;
 pub mod vm_delete;
 pub mod vm_exec;
@@ -37,6 +38,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<env_build::EnvBuild>(),
     Row::of::<env_verify::EnvVerify>(),
     Row::of::<env_prune::EnvPrune>(),
+    Row::of::<setup_firecracker::SetupFirecracker>(),
     Row::of::<vm_create::VmCreate>(),
     Row::of::<vm_start::VmStart>(),
     Row::of::<vm_exec::VmExec>(),
