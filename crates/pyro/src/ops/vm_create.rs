@@ -37,7 +37,7 @@ pub struct VmCreateRequest {
     #[arg(long)]
     #[serde(default)]
     pub allow_host_compat: bool,
-    /// VMM to use; without it PYRO_BACKEND decides, else auto: QEMU in this version
+    /// VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker where KVM works, otherwise QEMU
     #[arg(long, value_name = "BACKEND", value_parser = vm_spec::backend_parser())]
     #[serde(default)]
     pub backend: Option<BackendChoice>,
