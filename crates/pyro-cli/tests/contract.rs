@@ -144,9 +144,9 @@ fn the_short_help_of_run() {
                                        has none yet
           --allow-host-compat          Let the host run the command when no guest can; without it, that
                                        is an error
-          --backend <BACKEND>          VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker
-                                       where KVM works, otherwise QEMU [possible values: auto,
-                                       firecracker, qemu]
+          --backend <BACKEND>          VMM to use; without it PYRO_BACKEND decides, else auto:
+                                       Firecracker where KVM works, otherwise QEMU [possible values:
+                                       auto, firecracker, qemu]
           --json                       Print one JSON object, also for errors, and nothing else
       -h, --help                       Print help (see more with '--help')
 
