@@ -16,7 +16,7 @@ use pyro_engine::guest::{Command, Guest};
 use pyro_engine::start::{DEFAULT_SCRATCH_MIB, HostFacts, Scratch, initramfs};
 use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
 use pyro_vmm::qemu::{Qemu, QemuBinary};
-use pyro_vmm::{Accelerator, Drive, MachineSpec};
+use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec};
 use std::fs::File;
 use std::time::{Duration, Instant};
 

@@ -74,7 +74,7 @@ enum Command {
         )]
         arguments: Vec<String>,
     },
-    /// Build the benchmark of starts and run it in a fresh lab
+    /// Build the benchmark of backends and run it in a fresh lab
     Bench {
         #[command(flatten)]
         size: Size,

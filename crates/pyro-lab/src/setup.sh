@@ -27,9 +27,14 @@ for user in root lab; do
     mkdir -p "/scratch/cache/$user/upper" "/scratch/cache/$user/work"
     mount -t overlay -o "lowerdir=/environments/cache,upperdir=/scratch/cache/$user/upper,workdir=/scratch/cache/$user/work,xino=off,index=off,metacopy=off" \
         environments "/cache/$user"
+    # Where guests write: an overlay has no nameless files, which the jailer needs.
+    for place in .scratch .templates; do
+        mkdir -p -m 700 "/scratch/cache/$user/$place" "/cache/$user/$place"
+        mount --bind "/scratch/cache/$user/$place" "/cache/$user/$place"
+    done
 done
 # The folders only: a file that changes its owner would change its stamp.
-chown lab:lab /home/lab /cache/lab /cache/lab/.images /cache/lab/linux-x86_64 /cache/lab/linux-x86_64/*
+chown lab:lab /home/lab /cache/lab /cache/lab/.scratch /cache/lab/.templates /cache/lab/.images /cache/lab/linux-x86_64 /cache/lab/linux-x86_64/*
 
 echo 'export PATH=/programs/bin:$PATH:/usr/sbin:/sbin
 export PYRO_ENVIRONMENT_CACHE_DIR=/cache/${USER:-root}' >/etc/profile.d/lab.sh

@@ -101,18 +101,18 @@ pub fn run_tests(
     lab.run(&job, None, sink)
 }
 
-/// Builds the benchmark `start`; what the drive of programs needs for it.
+/// Builds the benchmark `backends`; what the drive of programs needs for it.
 pub fn bench() -> Result<Vec<Extra>> {
     Ok(vec![at_bin(
-        &cargo::bench("pyro-engine", "start")?,
-        "bench-start",
+        &cargo::bench("pyro-engine", "backends")?,
+        "bench-backends",
     )])
 }
 
 /// Runs it with few rounds: each of them takes seconds here.
 pub fn run_bench(lab: &Lab, timeout: Duration, sink: &Sink) -> Result<u8> {
     let rounds = std::env::var("PYRO_BENCH_ROUNDS").unwrap_or_else(|_| "3".into());
-    let mut job = Job::new(["bench-start"], timeout);
+    let mut job = Job::new(["bench-backends"], timeout);
     job.variables = vec![
         "PYRO_BIN=/programs/bin/pyro".to_owned(),
         format!("PYRO_BENCH_ROUNDS={rounds}"),

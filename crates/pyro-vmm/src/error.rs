@@ -24,6 +24,26 @@ pub enum VmmError {
         /// Why.
         reason: String,
     },
+    /// A file is there that cannot be run.
+    #[error("{} cannot be run: {reason}", path.display())]
+    NotAProgram {
+        /// Its path, as it was named.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+        /// The environment variable that named it, if one did.
+        variable: Option<&'static str>,
+    },
+    /// The program is of a version that pyro does not work with.
+    #[error("{} cannot be used: version {version} is not supported, {supported} are", program.display())]
+    UnsupportedVersion {
+        /// Its path.
+        program: PathBuf,
+        /// Its version.
+        version: String,
+        /// The versions that will do.
+        supported: String,
+    },
     /// Namespaces or identities could not be set up.
     #[error("the VMM could not be confined: {0}")]
     Confinement(String),
@@ -36,6 +56,14 @@ pub enum VmmError {
         during: &'static str,
         /// The last lines it printed.
         detail: String,
+    },
+    /// Something killed it.
+    #[error("{program} was killed during {during}")]
+    Killed {
+        /// Name of the program.
+        program: &'static str,
+        /// What was under way.
+        during: &'static str,
     },
     /// A control command failed.
     #[error("{command} failed: {detail}")]
@@ -79,7 +107,32 @@ pub enum VmmError {
     },
 }
 
+/// What a program killed by SIGKILL exits with.
+pub const KILLED: i32 = 128 + 9;
+
 impl VmmError {
+    /// Why a VMM ended by itself.
+    pub(crate) fn ended(
+        program: &'static str,
+        during: &'static str,
+        code: i32,
+        words: &str,
+    ) -> Self {
+        if code == KILLED {
+            return Self::Killed { program, during };
+        }
+        let detail = if words.trim().is_empty() {
+            format!("it exited with code {code} and said nothing")
+        } else {
+            words.trim().to_owned()
+        };
+        Self::Start {
+            program,
+            during,
+            detail,
+        }
+    }
+
     /// For `map_err`: names the action.
     pub fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io {
@@ -93,9 +146,11 @@ impl VmmError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "vmm_missing",
-            Self::Unusable { .. } => "vmm_unusable",
+            Self::Unusable { .. } | Self::NotAProgram { .. } => "vmm_unusable",
+            Self::UnsupportedVersion { .. } => "vmm_version",
             Self::Confinement(_) => "confinement",
             Self::Start { .. } => "vmm_start",
+            Self::Killed { .. } => "vmm_killed",
             Self::Control { .. } => "vmm_control",
             Self::TimedOut { .. } => "vmm_timeout",
             Self::Unsupported { .. } => "unsupported",
@@ -118,12 +173,37 @@ impl VmmError {
             Self::Missing {
                 program: "qemu-system-x86_64",
                 ..
+            }
+            | Self::NotAProgram {
+                variable: Some("PYRO_QEMU_BIN"),
+                ..
             } => "correct or unset PYRO_QEMU_BIN",
+            Self::Missing {
+                program: "firecracker",
+                looked_at: None,
+            } => "run pyro setup firecracker",
+            Self::Missing {
+                program: "firecracker",
+                ..
+            }
+            | Self::NotAProgram {
+                variable: Some("PYRO_FIRECRACKER_BIN"),
+                ..
+            } => "correct or unset PYRO_FIRECRACKER_BIN",
+            // On PATH only executable files are found, so it is the one in the cache.
+            Self::NotAProgram { .. } => "run pyro setup firecracker",
+            Self::UnsupportedVersion { .. } => {
+                "run pyro setup firecracker; a program named by PYRO_FIRECRACKER_BIN or on PATH \
+                 comes before what it installs"
+            }
             Self::Unusable { .. } | Self::Start { .. } => {
                 "run pyro doctor --probe to see what this machine can do"
             }
             Self::Confinement(_) => {
                 "run pyro doctor: it shows which namespaces this user may create and why not"
+            }
+            Self::Killed { .. } => {
+                "something on this host ended it (out of memory?); free memory, then run it again"
             }
             Self::TimedOut { .. } => {
                 "the machine may be overloaded; try again, and run pyro doctor if it stays so"

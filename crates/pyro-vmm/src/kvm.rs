@@ -32,7 +32,27 @@ pub fn survey() -> KvmSurvey {
         allowed(rustix::fs::Access::READ_OK),
         allowed(rustix::fs::Access::WRITE_OK),
         cpu_flag(&cpuinfo),
+        &group_of(device),
     )
+}
+
+/// The name of the group that may open the device.
+fn group_of(device: &Path) -> String {
+    let Ok(stat) = rustix::fs::stat(device) else {
+        return "kvm".into();
+    };
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    group_named(&groups, stat.st_gid)
+}
+
+fn group_named(groups: &str, gid: u32) -> String {
+    let gid = gid.to_string();
+    groups
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&gid.as_str()))
+        .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+        .unwrap_or(gid)
 }
 
 fn cpu_flag(cpuinfo: &str) -> Option<String> {
@@ -43,7 +63,13 @@ fn cpu_flag(cpuinfo: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn judge(exists: bool, readable: bool, writable: bool, cpu_flag: Option<String>) -> KvmSurvey {
+fn judge(
+    exists: bool,
+    readable: bool,
+    writable: bool,
+    cpu_flag: Option<String>,
+    group: &str,
+) -> KvmSurvey {
     let reason = if !exists {
         Some("/dev/kvm does not exist".to_owned())
     } else if cpu_flag.is_none() {
@@ -52,7 +78,9 @@ fn judge(exists: bool, readable: bool, writable: bool, cpu_flag: Option<String>)
                 .to_owned(),
         )
     } else if !readable || !writable {
-        Some("this user may not read and write /dev/kvm (its group is usually kvm: usermod -aG kvm USER, then log in again)".to_owned())
+        Some(format!(
+            "this user may not read and write /dev/kvm, which belongs to the group {group} (usermod -aG {group} USER, then log in again)"
+        ))
     } else {
         None
     };
@@ -65,6 +93,27 @@ fn judge(exists: bool, readable: bool, writable: bool, cpu_flag: Option<String>)
     }
 }
 
+/// Model and flags of the processor: a state frozen under KVM holds them.
+pub(crate) fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| {
+            [
+                "vendor_id",
+                "cpu family",
+                "model",
+                "stepping",
+                "microcode",
+                "flags",
+            ]
+            .iter()
+            .any(|key| line.starts_with(key))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,24 +121,35 @@ mod tests {
     #[test]
     fn a_device_without_processor_support_is_not_tried() {
         assert!(
-            judge(true, true, true, None)
+            judge(true, true, true, None, "kvm")
                 .reason
                 .unwrap()
                 .contains("neither vmx nor svm")
         );
-        assert!(judge(true, true, true, Some("svm".into())).reason.is_none());
         assert!(
-            judge(false, false, false, Some("vmx".into()))
+            judge(true, true, true, Some("svm".into()), "kvm")
+                .reason
+                .is_none()
+        );
+        assert!(
+            judge(false, false, false, Some("vmx".into()), "kvm")
                 .reason
                 .unwrap()
                 .contains("does not exist")
         );
         assert!(
-            judge(true, false, false, Some("vmx".into()))
+            judge(true, false, false, Some("vmx".into()), "virt")
                 .reason
                 .unwrap()
-                .contains("group")
+                .contains("the group virt")
         );
+    }
+
+    #[test]
+    fn a_group_is_named_or_numbered() {
+        let groups = "root:x:0:\nkvm:x:108:me\n";
+        assert_eq!(group_named(groups, 108), "kvm");
+        assert_eq!(group_named(groups, 109), "109");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Starts and drives one microVM.
 //!
 //! Owns: the process that runs the machine and its confinement ([`confine`]),
-//! the machine's description ([`machine`]), frozen machines ([`template`])
-//! and the backends ([`qemu`], [`process`]). Refuses: knowing what is said
+//! the machine's description ([`machine`]), frozen machines ([`template`]),
+//! finding other people's programs ([`program`])
+//! and the backends ([`qemu`], [`firecracker`],
+//! [`process`]). Refuses: knowing what is said
 //! to the agent; a machine hands out one byte stream and that is all.
 //!
 //! ```text
@@ -15,15 +17,19 @@
 //! descriptors, so there is no path that could outlive the process.
 
 pub mod agent;
+pub mod agent_stream;
 pub mod clock;
 pub mod confine;
 pub mod error;
+pub mod firecracker;
 pub mod kvm;
 pub mod machine;
 pub mod process;
+pub mod program;
 pub mod qemu;
 pub mod serial;
 pub mod template;
 
+pub use agent_stream::AgentStream;
 pub use error::VmmError;
-pub use machine::{Accelerator, Capabilities, Drive, Ended, Machine, MachineSpec};
+pub use machine::{Accelerator, Backend, Capabilities, Drive, Ended, Machine, MachineSpec};

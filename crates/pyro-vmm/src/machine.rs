@@ -1,14 +1,14 @@
 //! What a machine is made of, and what a running one can be asked.
 //!
-//! Owns: the backend-neutral description and the [`Machine`] trait. Refuses:
-//! silently doing nothing: what a backend cannot do is in [`Capabilities`]
-//! and answers [`VmmError::Unsupported`].
+//! Owns: the backend-neutral description and the [`Backend`] and [`Machine`]
+//! traits. Refuses: silently doing nothing: what a backend cannot do is in
+//! [`Capabilities`] and answers [`VmmError::Unsupported`].
 
-use crate::confine::Level;
+use crate::agent_stream::AgentStream;
+use crate::confine::{Confined, Level};
 use crate::error::VmmError;
 use crate::template::Template;
 use std::fs::File;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,6 +72,13 @@ pub struct Capabilities {
     pub guest_kernel: bool,
     /// Can freeze into and start from a [`Template`].
     pub templates: bool,
+    /// Can halt and continue all vCPUs.
+    pub pause: bool,
+    /// Halts the guest when the host's disk is full, instead of failing the
+    /// guest's writes.
+    pub halts_on_full_disk: bool,
+    /// The guest may run guests of its own.
+    pub nested_virtualization: bool,
 }
 
 /// How a machine ended.
@@ -83,10 +90,52 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// A VMM that can be started.
+pub trait Backend {
+    /// As in results and flags: `qemu`, `firecracker`.
+    fn name(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What executes the guest's instructions.
+    fn accelerator(&self) -> Accelerator;
+
+    /// Everything of a machine's making that a frozen state depends on.
+    fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String>;
+
+    /// Starts a machine from its kernel. With `freeze_into` (an empty folder)
+    /// [`Machine::freeze`] can be called with that folder.
+    ///
+    /// # Errors
+    /// [`VmmError`]: confinement, start, I/O.
+    fn boot(
+        &self,
+        spec: &MachineSpec,
+        freeze_into: Option<&Path>,
+    ) -> Result<Box<dyn Machine>, VmmError>;
+
+    /// Starts a machine from a template; it runs when this returns.
+    ///
+    /// # Errors
+    /// [`VmmError`]: confinement, start, a refused state.
+    fn restore(
+        &self,
+        spec: &MachineSpec,
+        template: &Template,
+    ) -> Result<Box<dyn Machine>, VmmError>;
+}
+
 /// A machine that runs. Dropping it ends it and everything inside.
 pub trait Machine: Send {
+    /// Its process.
+    fn confined(&self) -> &Confined;
+
+    /// Its process, to wait for or to end.
+    fn confined_mut(&mut self) -> &mut Confined;
+
     /// The stream to the agent; given out once.
-    fn take_agent_stream(&mut self) -> Option<UnixStream>;
+    fn take_agent_stream(&mut self) -> Option<AgentStream>;
 
     /// Freezes it into `dir`, which must exist and be empty; the machine is over.
     ///
@@ -106,21 +155,35 @@ pub trait Machine: Send {
     /// As [`Machine::pause`].
     fn resume(&mut self) -> Result<(), VmmError>;
 
-    /// Waits for its end; `None` when it still runs after `timeout`.
-    fn wait(&mut self, timeout: Duration) -> Option<Ended>;
-
-    /// Ends it now, with everything inside.
-    fn kill(&mut self);
-
-    /// Host process ids: the VMM's own first.
-    fn pids(&self) -> Vec<u32>;
-
-    /// How much of the confinement is in force.
-    fn confinement(&self) -> Level;
-
     /// The last part of its serial console, invalid UTF-8 replaced.
     fn serial_tail(&self) -> String;
 
     /// Why the VMM halted the guest by itself, for example a full host disk.
-    fn halted_because(&self) -> Option<String>;
+    fn halted_because(&self) -> Option<String> {
+        None
+    }
+
+    /// Waits for its end; `None` when it still runs after `timeout`.
+    fn wait(&mut self, timeout: Duration) -> Option<Ended> {
+        let code = self.confined_mut().wait(timeout)?;
+        Some(Ended {
+            code,
+            stderr: self.confined().stderr.tail().trim().to_owned(),
+        })
+    }
+
+    /// Ends it now, with everything inside.
+    fn kill(&mut self) {
+        self.confined_mut().kill();
+    }
+
+    /// Host process ids: the VMM's own first.
+    fn pids(&self) -> Vec<u32> {
+        self.confined().pids()
+    }
+
+    /// How much of the confinement is in force.
+    fn confinement(&self) -> Level {
+        self.confined().level
+    }
 }

@@ -6,16 +6,16 @@
 //! would then share the host's files with no `/workspace` of their own.
 
 use crate::agent;
-use crate::confine::{Confined, Launch, Level, View};
+use crate::agent_stream::AgentStream;
+use crate::confine::{Confined, Identity, Launch, Level, View};
 use crate::error::VmmError;
-use crate::machine::{Capabilities, Ended, Machine};
+use crate::machine::{Capabilities, Machine};
 use crate::template::Template;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Name of the backend in results.
 pub const NAME: &str = "process";
@@ -26,6 +26,9 @@ pub fn capabilities() -> Capabilities {
     Capabilities {
         guest_kernel: false,
         templates: false,
+        pause: false,
+        halts_on_full_disk: false,
+        nested_virtualization: false,
     }
 }
 
@@ -55,8 +58,10 @@ pub fn start() -> Result<Box<dyn Machine>, VmmError> {
         inherit: &[theirs.as_fd(), program.as_fd()],
         host_network: true,
         view: View::Host,
-        stay_namespace_root: true,
-        namespaces_optional: false,
+        identity: Identity::NamespaceRoot,
+        levels: &[Level::UserNamespaces],
+        limits: None,
+        keep_stdout: false,
     }
     .start()?;
     Ok(Box::new(ProcessMachine {
@@ -71,8 +76,16 @@ struct ProcessMachine {
 }
 
 impl Machine for ProcessMachine {
-    fn take_agent_stream(&mut self) -> Option<UnixStream> {
-        self.agent.take()
+    fn confined(&self) -> &Confined {
+        &self.confined
+    }
+
+    fn confined_mut(&mut self) -> &mut Confined {
+        &mut self.confined
+    }
+
+    fn take_agent_stream(&mut self) -> Option<AgentStream> {
+        self.agent.take().map(AgentStream::Connected)
     }
 
     fn freeze(&mut self, _: &Path) -> Result<Template, VmmError> {
@@ -96,31 +109,7 @@ impl Machine for ProcessMachine {
         })
     }
 
-    fn wait(&mut self, timeout: Duration) -> Option<Ended> {
-        let code = self.confined.wait(timeout)?;
-        Some(Ended {
-            code,
-            stderr: self.confined.stderr.tail().trim().to_owned(),
-        })
-    }
-
-    fn kill(&mut self) {
-        self.confined.kill();
-    }
-
-    fn pids(&self) -> Vec<u32> {
-        self.confined.pids()
-    }
-
-    fn confinement(&self) -> Level {
-        self.confined.level
-    }
-
     fn serial_tail(&self) -> String {
         self.confined.stderr.tail()
-    }
-
-    fn halted_because(&self) -> Option<String> {
-        None
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stderr)] // a test that is skipped says why
 
-use pyro_vmm::confine::{Launch, Level, View};
+use pyro_vmm::confine::{Identity, Launch, Level, View};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,8 +18,10 @@ fn shell<'a>(args: &'a [OsString]) -> Launch<'a> {
         view: View::Program {
             devices: vec!["null"],
         },
-        stay_namespace_root: false,
-        namespaces_optional: false,
+        identity: Identity::Unprivileged,
+        levels: &[Level::RootNamespaces, Level::UserNamespaces],
+        limits: None,
+        keep_stdout: false,
     }
 }
 

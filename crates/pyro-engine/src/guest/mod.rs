@@ -12,14 +12,14 @@
 mod exec;
 mod output;
 
-pub use exec::Command;
+pub use exec::{Command, Finished};
 pub use output::{Captured, Output};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
 use pyro_proto::messages::{Configure, Configured, Hello, PROTOCOL, Reply, Request};
 use pyro_proto::{Incoming, Link, LinkError};
-use pyro_vmm::Machine;
+use pyro_vmm::{Machine, VmmError};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,12 +48,42 @@ impl Guest {
         timeout: Duration,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let socket = machine.take_agent_stream().ok_or_else(|| {
+        let deadline = Instant::now() + timeout;
+        let stream = machine.take_agent_stream().ok_or_else(|| {
             Error::runtime(
                 "guest_start",
                 "the machine's agent stream was taken already",
             )
         })?;
+        let cutter = stream.cutter().map_err(|error| {
+            Error::runtime(
+                "guest_start",
+                format!("cannot share the agent stream: {error}"),
+            )
+        })?;
+        let socket = {
+            let _woken = cancel.on_cancel(move || cutter.cut());
+            stream.connect(timeout)
+        };
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(VmmError::TimedOut { .. }) => {
+                return Err(explain(
+                    &mut *machine,
+                    "starting",
+                    &LinkError::TimedOut(timeout),
+                    cancel,
+                ));
+            }
+            Err(_) => {
+                return Err(explain(
+                    &mut *machine,
+                    "starting",
+                    &LinkError::Closed,
+                    cancel,
+                ));
+            }
+        };
         let share = || {
             socket.try_clone().map_err(|error| {
                 Error::runtime(
@@ -77,7 +107,8 @@ impl Guest {
             nonce: uuid::Uuid::new_v4().simple().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        match guest.link.hello(&hello, timeout) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match guest.link.hello(&hello, left) {
             Ok(welcome) if welcome.protocol == PROTOCOL => Ok(guest),
             Ok(welcome) => Err(Error::runtime(
                 "guest_protocol",
@@ -139,8 +170,8 @@ impl Guest {
         machine.kill();
     }
 
-    /// The machine below, for freezing before anything was mounted.
-    pub(crate) fn machine(&mut self) -> &mut dyn Machine {
+    /// The machine below: to freeze it before anything was mounted, to pause it.
+    pub fn machine(&mut self) -> &mut dyn Machine {
         &mut **self
             .machine
             .get_mut()
@@ -198,39 +229,43 @@ impl Guest {
 
     /// Why a conversation ended, as far as the machine tells.
     fn explain(&self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
-        if cancel.is_cancelled() {
-            return Error::runtime("cancelled", format!("cancelled while {doing}"));
-        }
-        let mut machine = self.locked();
-        if let Some(reason) = machine.halted_because() {
-            return Error::runtime(
-                "guest_halted",
-                format!("the guest was halted while {doing}: {reason}"),
-            )
-            .hint("free disk space on the host, then run it again");
-        }
-        if matches!(error, LinkError::Reset | LinkError::Refused(_)) {
-            return Error::runtime(
-                "guest_request",
-                format!("the guest agent dropped the request while {doing}: {error}"),
-            )
-            .hint("run it again; if it happens again, report it with the command");
-        }
-        if let LinkError::TimedOut(after) = error {
-            let serial = last_lines(&machine.serial_tail());
-            return Error::runtime(
-                "guest_unresponsive",
-                format!(
-                    "the guest did not answer within {} s while {doing}{serial}",
-                    after.as_secs()
-                ),
-            )
-            .hint("the machine may be overloaded; try again, with more memory or fewer at once");
-        }
-        let ended = machine.wait(Duration::from_secs(2));
-        let console = machine.serial_tail();
-        describe_end(doing, ended.as_ref(), &console, error)
+        explain(&mut **self.locked(), doing, error, cancel)
     }
+}
+
+/// Why a conversation ended, as far as the machine tells.
+fn explain(machine: &mut dyn Machine, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
+    if cancel.is_cancelled() {
+        return Error::runtime("cancelled", format!("cancelled while {doing}"));
+    }
+    if let Some(reason) = machine.halted_because() {
+        return Error::runtime(
+            "guest_halted",
+            format!("the guest was halted while {doing}: {reason}"),
+        )
+        .hint("free disk space on the host, then run it again");
+    }
+    if matches!(error, LinkError::Reset | LinkError::Refused(_)) {
+        return Error::runtime(
+            "guest_request",
+            format!("the guest agent dropped the request while {doing}: {error}"),
+        )
+        .hint("run it again; if it happens again, report it with the command");
+    }
+    if let LinkError::TimedOut(after) = error {
+        let serial = last_lines(&machine.serial_tail());
+        return Error::runtime(
+            "guest_unresponsive",
+            format!(
+                "the guest did not answer within {} s while {doing}{serial}",
+                after.as_secs()
+            ),
+        )
+        .hint("the machine may be overloaded; try again, with more memory or fewer at once");
+    }
+    let ended = machine.wait(Duration::from_secs(2));
+    let console = machine.serial_tail();
+    describe_end(doing, ended.as_ref(), &console, error)
 }
 
 /// Puts the machine's last words into an error; pure, so that each kind of
@@ -269,7 +304,8 @@ fn describe_end(
             } else {
                 format!(": {}", ended.stderr)
             };
-            Error::runtime("vmm_ended", format!("the VMM ended with code {} while {doing}{words}", ended.code))
+            let killed = ended.code == pyro_vmm::error::KILLED;
+            Error::runtime(if killed { "vmm_killed" } else { "vmm_ended" }, format!("the VMM ended with code {} while {doing}{words}", ended.code))
                 .hint("something on the host ended it (out of memory?); run pyro doctor, then run it again")
         }
         Some(_) => Error::runtime(
@@ -366,7 +402,8 @@ mod tests {
                 "pyro: the agent ended, signal 9 killed it; powering off\n",
                 "guest_agent",
             ),
-            (Some(ended(137)), "", "vmm_ended"),
+            (Some(ended(137)), "", "vmm_killed"),
+            (Some(ended(1)), "", "vmm_ended"),
             (Some(ended(0)), "reboot: Restarting system\n", "guest_ended"),
             (None, "", "guest_connection"),
         ];

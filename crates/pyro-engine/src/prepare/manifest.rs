@@ -13,6 +13,7 @@ use crate::environments::{Environment, Environments, Installed};
 use crate::layout::{PLATFORM, make_private_dir};
 use crate::start::Templates;
 use crate::{Error, Layout, Result};
+use pyro_vmm::firecracker::FirecrackerBinary;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,7 +128,12 @@ impl Manifest {
             .map(|(name, then, now)| format!("the {name} was {then:?} and is {now:?}"))
     }
 
-    fn of(environment: &Environment, installed: &Installed, duration_ms: u64) -> Self {
+    fn of(
+        layout: &Layout,
+        environment: &Environment,
+        installed: &Installed,
+        duration_ms: u64,
+    ) -> Self {
         let mut digests: BTreeMap<String, String> = [
             ("rootfs", &installed.rootfs),
             ("kernel", &installed.kernel),
@@ -138,7 +144,10 @@ impl Manifest {
         .collect();
         digests.insert("agent".into(), pyro_vmm::agent::SHA256.to_owned());
         if let Ok(binary) = pyro_vmm::qemu::QemuBinary::find() {
-            digests.insert("vmm".into(), binary.identity);
+            digests.insert("qemu".into(), binary.identity);
+        }
+        if let Ok(binary) = FirecrackerBinary::find(&layout.cache) {
+            digests.insert("firecracker".into(), binary.identity);
         }
         Self {
             layout_version: LAYOUT_VERSION,
@@ -220,7 +229,7 @@ fn judge(
         Ok(installed) => installed,
         Err(error) => return because(Status::Stale, &error.message),
     };
-    if let Some(reason) = manifest.difference(&Manifest::of(environment, &installed, 0)) {
+    if let Some(reason) = manifest.difference(&Manifest::of(layout, environment, &installed, 0)) {
         return because(Status::Stale, &reason);
     }
     let images = [&installed.rootfs, &installed.kernel, &installed.modules];
@@ -249,7 +258,7 @@ pub(super) fn record(
     let path = manifest_path(layout, &environment.name);
     let folder = layout.prepare();
     make_private_dir(&folder)?;
-    let manifest = Manifest::of(environment, installed, duration_ms);
+    let manifest = Manifest::of(layout, environment, installed, duration_ms);
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(&folder)?;
         serde_json::to_writer_pretty(&mut file, &manifest)?;

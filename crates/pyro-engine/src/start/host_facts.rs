@@ -4,8 +4,8 @@
 //! boot id), and failing: facts that cannot be stored are measured again.
 
 use crate::layout::{Layout, make_private_dir};
-use pyro_vmm::qemu::QemuBinary;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Facts of one host boot.
@@ -14,19 +14,13 @@ pub struct HostFacts {
     boot_id: String,
     /// Rate of the time stamp counter in kHz.
     pub tsc_khz: u64,
+    /// By VMM: none when a guest booted with KVM, else why not.
     #[serde(default)]
-    kvm: Option<KvmProof>,
+    kvm_failures: BTreeMap<String, Option<String>>,
     #[serde(default)]
     said: Vec<String>,
     #[serde(skip)]
     changed: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct KvmProof {
-    vmm: String,
-    /// None when a guest booted.
-    failure: Option<String>,
 }
 
 impl HostFacts {
@@ -40,7 +34,7 @@ impl HostFacts {
         let facts = Self {
             boot_id,
             tsc_khz: pyro_vmm::clock::measure_tsc_khz(),
-            kvm: None,
+            kvm_failures: BTreeMap::new(),
             said: Vec::new(),
             changed: true,
         };
@@ -57,42 +51,33 @@ impl HostFacts {
         (facts.boot_id == boot_id() && facts.tsc_khz > 0).then_some(facts)
     }
 
-    /// What the last try with KVM showed: it worked, or why it did not.
+    /// What the tries with KVM showed: it worked with one VMM, or why it did
+    /// not; none before the first try.
     #[must_use]
     pub fn kvm_outcome(&self) -> Option<Result<(), String>> {
-        let proof = self.kvm.as_ref()?;
-        Some(proof.failure.clone().map_or(Ok(()), Err))
+        let outcomes = self.kvm_failures.values();
+        let mut failures = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                None => return Some(Ok(())),
+                Some(reason) => failures.push(reason.clone()),
+            }
+        }
+        (!failures.is_empty()).then(|| Err(failures.join("; ")))
     }
 
-    /// Whether a guest has booted with KVM on this host boot.
+    /// Whether this VMM has booted a guest with KVM on this host boot.
     #[must_use]
-    pub fn kvm_is_proven(&self, binary: &QemuBinary) -> bool {
-        self.kvm
-            .as_ref()
-            .is_some_and(|proof| proof.vmm == binary.identity && proof.failure.is_none())
+    pub fn kvm_is_proven(&self, vmm: &str) -> bool {
+        self.kvm_failures.get(vmm).is_some_and(Option::is_none)
     }
 
-    pub(super) fn kvm_failure(&self, binary: &QemuBinary) -> Option<String> {
-        self.kvm
-            .as_ref()
-            .filter(|proof| proof.vmm == binary.identity)?
-            .failure
-            .clone()
+    pub(super) fn kvm_failure(&self, vmm: &str) -> Option<String> {
+        self.kvm_failures.get(vmm)?.clone()
     }
 
-    pub(super) fn kvm_worked(&mut self, binary: &QemuBinary) {
-        self.kvm = Some(KvmProof {
-            vmm: binary.identity.clone(),
-            failure: None,
-        });
-        self.changed = true;
-    }
-
-    pub(super) fn kvm_failed(&mut self, binary: &QemuBinary, reason: &str) {
-        self.kvm = Some(KvmProof {
-            vmm: binary.identity.clone(),
-            failure: Some(reason.to_owned()),
-        });
+    pub(super) fn kvm_tried(&mut self, vmm: String, failure: Option<String>) {
+        self.kvm_failures.insert(vmm, failure);
         self.changed = true;
     }
 
@@ -182,14 +167,15 @@ mod tests {
     #[test]
     fn a_failed_kvm_is_remembered_for_that_vmm_only() {
         let dir = tempfile::tempdir().unwrap();
-        let binary = |identity: &str| QemuBinary {
-            path: "/q".into(),
-            identity: identity.into(),
-        };
         let mut facts = HostFacts::load(&layout(dir.path()));
-        facts.kvm_failed(&binary("a"), "no");
-        assert_eq!(facts.kvm_failure(&binary("a")).as_deref(), Some("no"));
-        assert_eq!(facts.kvm_failure(&binary("b")), None);
-        assert!(!facts.kvm_is_proven(&binary("a")));
+        assert!(facts.kvm_outcome().is_none());
+        facts.kvm_tried("a".into(), Some("no".into()));
+        assert_eq!(facts.kvm_failure("a").as_deref(), Some("no"));
+        assert_eq!(facts.kvm_failure("b"), None);
+        assert!(!facts.kvm_is_proven("a") && !facts.kvm_is_proven("b"));
+        assert_eq!(facts.kvm_outcome(), Some(Err("no".into())));
+        facts.kvm_tried("b".into(), None);
+        assert!(facts.kvm_is_proven("b"));
+        assert_eq!(facts.kvm_outcome(), Some(Ok(())));
     }
 }

@@ -5,13 +5,16 @@
 //! guest is for.
 //!
 //! ```text
+//!   candidates: the best VMM first; one that never booted here and fails
+//!   makes room for the next (candidates.rs)
+//!
 //!   template there?  --yes--> restore --ok------------------.
 //!        |                      `--refused: drop it--.      |
 //!        no: boot, freeze, seal, restore             |      v
 //!        `--cannot be made: say why--> cold boot <---'   configure --> Guest
 //! ```
 
-mod accelerator;
+mod candidates;
 mod host_facts;
 pub mod initramfs;
 mod scratch;
@@ -28,8 +31,7 @@ use crate::events::{Cancel, Event, EventSink};
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
-use pyro_vmm::qemu::{Qemu, QemuBinary};
-use pyro_vmm::{Accelerator, Drive, MachineSpec, VmmError};
+use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec, VmmError};
 use std::fs::File;
 use std::time::{Duration, Instant};
 
@@ -37,10 +39,6 @@ use std::time::{Duration, Instant};
 /// answer. Under TCG on a loaded host it takes some 5 s; a kernel that hangs
 /// is ended then and tried once more.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the first boot with KVM on a host boot may take. With KVM that
-/// works it takes less than a second, and up to half a minute when that KVM is
-/// itself emulated, as in the KVM lab.
-const KVM_PROOF_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a clone may take to answer.
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The guest's device for [`Scratch`]; the base is `/dev/vda`.
@@ -68,7 +66,7 @@ pub struct Started {
     pub guest: Guest,
     /// How commands reach it.
     pub execution_mode: ExecutionMode,
-    /// `qemu` or `process`.
+    /// `firecracker`, `qemu` or `process`.
     pub backend: &'static str,
     /// What executes its instructions.
     pub accelerator: Option<Accelerator>,
@@ -86,56 +84,41 @@ pub fn start(
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Started> {
-    if wanted.backend == BackendChoice::Firecracker {
-        return Err(Error::runtime(
-            "backend_unavailable",
-            "this version of pyro has no firecracker backend",
-        )
-        .hint("use --backend auto or --backend qemu"));
-    }
-    let binary = QemuBinary::find()?;
     let mut facts = HostFacts::load(layout);
-    let mut accelerator = accelerator::choose(&mut facts, &binary, events);
-    if accelerator == Accelerator::Kvm && !facts.kvm_is_proven(&binary) {
-        accelerator = prove_kvm(wanted, &mut facts, &binary, events, cancel)?;
-    }
+    let listed = candidates::list(wanted.backend, layout, &mut facts, events);
     facts.store(layout);
-    start_with(layout, wanted, &facts, &binary, accelerator, events, cancel)
+    let mut candidates = listed?.into_iter().peekable();
+    while let Some(candidate) = candidates.next() {
+        let started = start_with(layout, wanted, &*candidate.backend, events, cancel);
+        let Some(identity) = candidate.unproven else {
+            return started;
+        };
+        match started {
+            Err(error) if is_no_proof(&error) || cancel.is_cancelled() => return Err(error),
+            Ok(started) => {
+                facts.kvm_tried(identity, None);
+                facts.store(layout);
+                return Ok(started);
+            }
+            Err(error) => {
+                facts.kvm_tried(identity, Some(error.message.clone()));
+                facts.store(layout);
+                if candidates.peek().is_none() {
+                    return Err(error);
+                }
+                events.event(Event::Notice(format!(
+                    "{} with KVM is not used: its first start failed ({error})",
+                    candidate.backend.name()
+                )));
+            }
+        }
+    }
+    Err(Error::runtime("backend_unavailable", "no VMM can be used here").hint("run pyro doctor"))
 }
 
-/// Boots once with KVM: a device that opens and processor flags that look
-/// right still come with hosts on which a guest crawls and dies.
-fn prove_kvm(
-    wanted: &Wanted<'_>,
-    facts: &mut HostFacts,
-    binary: &QemuBinary,
-    events: &dyn EventSink,
-    cancel: &Cancel,
-) -> Result<Accelerator> {
-    let qemu = Qemu {
-        binary: binary.clone(),
-        accelerator: Accelerator::Kvm,
-        tsc_khz: facts.tsc_khz,
-    };
-    let spec = machine_spec(wanted)?;
-    let booted = qemu
-        .boot(&spec, None)
-        .map_err(Error::from)
-        .and_then(|machine| Guest::connect(machine, KVM_PROOF_TIMEOUT, cancel));
-    match booted {
-        Ok(_) => {
-            facts.kvm_worked(binary);
-            Ok(Accelerator::Kvm)
-        }
-        Err(error) if cancel.is_cancelled() => Err(error),
-        Err(error) => {
-            facts.kvm_failed(binary, &error.message);
-            events.event(Event::Notice(format!(
-                "KVM is not used: the first boot with it failed ({error}); software emulation instead"
-            )));
-            Ok(Accelerator::Tcg)
-        }
-    }
+/// Whether a failure says nothing about KVM: another VMM would fail as well.
+fn is_no_proof(error: &Error) -> bool {
+    ["no_space", "read_only", "io", "mke2fs", "mke2fs_missing"].contains(&error.code)
 }
 
 /// Starts the agent as a host process, which the operator has allowed.
@@ -157,28 +140,21 @@ pub fn start_on_host(hostname: &str, cancel: &Cancel) -> Result<Started> {
 fn start_with(
     layout: &Layout,
     wanted: &Wanted<'_>,
-    facts: &HostFacts,
-    binary: &QemuBinary,
-    accelerator: Accelerator,
+    backend: &dyn Backend,
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Started> {
-    let qemu = Qemu {
-        binary: binary.clone(),
-        accelerator,
-        tsc_khz: facts.tsc_khz,
-    };
     let spec = machine_spec(wanted)?;
     let started = |guest, start_kind| Started {
         guest,
-        execution_mode: ExecutionMode::GuestSerial,
-        backend: pyro_vmm::qemu::NAME,
-        accelerator: Some(accelerator),
+        execution_mode: execution_mode(backend),
+        backend: backend.name(),
+        accelerator: Some(backend.accelerator()),
         start_kind,
     };
     let templates = Templates::new(layout);
-    let key = templates::key(&qemu, &spec, wanted.installed);
-    let reason = match from_template(&templates, &key, &qemu, &spec, wanted, events, cancel) {
+    let key = templates::key(backend, &spec, wanted.installed);
+    let reason = match from_template(&templates, &key, backend, &spec, wanted, events, cancel) {
         Ok(guest) => return Ok(started(guest, "template")),
         Err(error) if cancel.is_cancelled() => return Err(error),
         Err(error) => error,
@@ -186,36 +162,50 @@ fn start_with(
     events.event(Event::Notice(format!(
         "booting without a template: {reason}"
     )));
-    let mut guest = boot(&qemu, &spec, cancel)?;
-    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    let guest = cold_boot(wanted, backend, cancel)?;
     Ok(started(guest, "cold_boot"))
+}
+
+/// Starts a guest from its kernel, whatever templates there are.
+///
+/// # Errors
+/// As [`start`].
+pub fn cold_boot(wanted: &Wanted<'_>, backend: &dyn Backend, cancel: &Cancel) -> Result<Guest> {
+    let mut guest = boot(backend, &machine_spec(wanted)?, cancel)?;
+    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    Ok(guest)
 }
 
 fn from_template(
     templates: &Templates,
     key: &str,
-    qemu: &Qemu,
+    backend: &dyn Backend,
     spec: &MachineSpec,
     wanted: &Wanted<'_>,
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Guest> {
     // A template that is refused is made anew once; if that one is refused
-    // as well, the cold boot is the way.
-    for attempt in 0..2 {
+    // as well, the cold boot is the way. A VMM that was killed says nothing
+    // about its template, which is tried again.
+    let mut discarded = false;
+    let mut killed = false;
+    loop {
         let in_use = templates.open_or_make(key, wanted.installed, cancel, |dir| {
             events.event(Event::Phase {
                 prefix: "template",
                 name: "freeze",
                 fields: vec![("environment", wanted.installed.name.clone())],
             });
-            freeze(qemu, spec, dir, cancel)
+            freeze(backend, spec, dir, cancel)
         })?;
-        let restored = clone(qemu, spec, &in_use, wanted, cancel);
-        match restored {
+        match clone(backend, spec, &in_use, wanted, cancel) {
             Ok(guest) => return Ok(guest),
-            Err(error) if attempt == 1 || cancel.is_cancelled() => return Err(error),
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) if error.code == "vmm_killed" && !killed => killed = true,
+            Err(error) if error.code == "vmm_killed" || discarded => return Err(error),
             Err(error) => {
+                discarded = true;
                 events.event(Event::Notice(format!(
                     "a template was refused and is made anew: {error}"
                 )));
@@ -223,18 +213,17 @@ fn from_template(
             }
         }
     }
-    unreachable!("the second attempt returns")
 }
 
 fn clone(
-    qemu: &Qemu,
+    backend: &dyn Backend,
     spec: &MachineSpec,
     in_use: &InUse,
     wanted: &Wanted<'_>,
     cancel: &Cancel,
 ) -> Result<Guest> {
     let began = Instant::now();
-    let machine = qemu.restore(spec, &in_use.template)?;
+    let machine = backend.restore(spec, &in_use.template)?;
     let loaded = began.elapsed();
     let mut guest = Guest::connect(machine, RESTORE_TIMEOUT, cancel)?;
     let answered = began.elapsed();
@@ -247,18 +236,31 @@ fn clone(
     Ok(guest)
 }
 
-fn freeze(qemu: &Qemu, spec: &MachineSpec, dir: &std::path::Path, cancel: &Cancel) -> Result<()> {
-    let machine = qemu.boot(spec, Some(dir))?;
+fn freeze(
+    backend: &dyn Backend,
+    spec: &MachineSpec,
+    dir: &std::path::Path,
+    cancel: &Cancel,
+) -> Result<()> {
+    let machine = backend.boot(spec, Some(dir))?;
     let mut guest = Guest::connect(machine, BOOT_TIMEOUT, cancel)?;
     guest.machine().freeze(dir)?;
     Ok(())
 }
 
-fn boot(qemu: &Qemu, spec: &MachineSpec, cancel: &Cancel) -> Result<Guest> {
-    let once = || Guest::connect(qemu.boot(spec, None)?, BOOT_TIMEOUT, cancel);
+fn boot(backend: &dyn Backend, spec: &MachineSpec, cancel: &Cancel) -> Result<Guest> {
+    let once = || Guest::connect(backend.boot(spec, None)?, BOOT_TIMEOUT, cancel);
     match once() {
         Err(error) if error.code == "guest_unresponsive" => once(),
         other => other,
+    }
+}
+
+fn execution_mode(backend: &dyn Backend) -> ExecutionMode {
+    if backend.name() == pyro_vmm::firecracker::NAME {
+        ExecutionMode::GuestVsock
+    } else {
+        ExecutionMode::GuestSerial
     }
 }
 

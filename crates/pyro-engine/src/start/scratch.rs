@@ -13,9 +13,13 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 /// Virtual size in MiB unless asked otherwise.
 pub const DEFAULT_SCRATCH_MIB: u64 = 32 * 1024;
+
+/// A momentary name lives for one fork; older ones were left behind.
+const MOMENT: Duration = Duration::from_secs(60);
 
 /// An ext4 image without a name.
 #[derive(Debug)]
@@ -31,11 +35,49 @@ impl Scratch {
     /// `no_space`, `read_only`, `mke2fs_missing`, `io`, each naming the path.
     pub fn create(layout: &Layout, size_mib: u64) -> Result<Self> {
         let empty = empty_image(layout, size_mib)?;
-        let folder = empty.path.parent().unwrap_or(Path::new("/"));
         let source = File::open(&empty.path).map_err(Error::io("open", &empty.path))?;
+        // A temporary image's folder is about to go.
+        let folder = match empty._temporary {
+            Some(_) => &layout.state,
+            None => empty.path.parent().unwrap_or(&layout.state),
+        };
+        sweep(folder);
+        Self::copied(&source, folder)
+    }
+
+    /// The same content in a new file. A VMM that opens by name takes the one
+    /// chance of a nameless file to get one, so a second start needs this.
+    ///
+    /// # Errors
+    /// `no_space`, `io`.
+    pub fn again(&self, layout: &Layout) -> Result<Self> {
+        make_private_dir(&layout.state)?;
+        Self::copied(&self.file, &layout.state)
+    }
+
+    fn copied(source: &File, folder: &Path) -> Result<Self> {
         let file = nameless(folder).map_err(Error::io("make a scratch image in", folder))?;
-        copy_sparse(&source, &file).map_err(Error::io("copy a scratch image into", folder))?;
+        copy_sparse(source, &file).map_err(Error::io("copy a scratch image into", folder))?;
         Ok(Self { file })
+    }
+}
+
+/// Removes names a killed pyro had given to images for a moment.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let momentary = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(pyro_vmm::confine::MOMENTARY_PREFIX);
+        let age = entry.metadata().ok().and_then(|metadata| {
+            use std::os::unix::fs::MetadataExt;
+            let changed = u64::try_from(metadata.ctime()).ok()?;
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed);
+            SystemTime::now().duration_since(changed).ok()
+        });
+        if momentary && age.is_some_and(|age| age > MOMENT) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

@@ -19,9 +19,8 @@ use crate::environments::{Holder, Installed};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use crate::layout::{Layout, make_private_dir};
-use pyro_vmm::MachineSpec;
-use pyro_vmm::qemu::Qemu;
 use pyro_vmm::template::Template;
+use pyro_vmm::{Backend, MachineSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -32,10 +31,10 @@ use std::time::SystemTime;
 const MAX_TEMPLATES: usize = 8;
 
 /// Everything a frozen state depends on, as one name.
-pub(super) fn key(qemu: &Qemu, spec: &MachineSpec, installed: &Installed) -> String {
+pub(super) fn key(backend: &dyn Backend, spec: &MachineSpec, installed: &Installed) -> String {
     let mut hash = Sha256::new();
     let images = [&installed.rootfs, &installed.kernel, &installed.modules];
-    let parts = qemu
+    let parts = backend
         .template_key_parts(spec)
         .into_iter()
         .chain(images.into_iter().map(|image| image.digest.clone()))

@@ -155,7 +155,7 @@ impl OneShot {
             installed.rootfs.path.display().to_string(),
         );
         let scratch = match self.scratch.take() {
-            Some(scratch) => scratch,
+            Some(scratch) => scratch.again(layout)?,
             None => Scratch::create(layout, DEFAULT_SCRATCH_MIB)?,
         };
         let hostname = self.hostname();

@@ -5,17 +5,26 @@
 //! it runs in a fork of a process with threads.
 #![allow(unsafe_code)]
 
+use super::calls::{
+    bind_and_listen, check, close_all_but, copy_file, make_file, make_folder, mount, wait_for,
+    write_file,
+};
+use super::jail::Momentary;
 use super::view::{STAGING, Step};
-use super::{Launch, Level};
-use std::ffi::{CStr, CString};
+use super::{Identity, Launch, Level};
+use std::ffi::CString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Everything the child needs, made before the fork.
 pub(super) struct Plan {
     namespaces: libc::c_int,
     id_maps: Option<[CString; 2]>,
     steps: Option<Vec<Step>>,
+    /// Dropped in the parent when the child has taken them.
+    _names: Vec<Momentary>,
+    /// Where writing `0` enters the control group.
+    group: Option<RawFd>,
     lifeline: RawFd,
     inherit: Vec<RawFd>,
     become_uid: Option<u32>,
@@ -28,9 +37,8 @@ impl Plan {
         level: Level,
         launch: &Launch<'_>,
         lifeline: RawFd,
-        inherit: Vec<RawFd>,
-        become_uid: Option<u32>,
-    ) -> Self {
+        group: Option<RawFd>,
+    ) -> io::Result<Self> {
         let mut namespaces =
             libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
         if !launch.host_network {
@@ -38,17 +46,16 @@ impl Plan {
         }
         let mut id_maps = None;
         match level {
-            Level::RootNamespaces => {}
+            Level::Jailer | Level::RootNamespaces => {}
             Level::UserNamespaces => {
                 namespaces |= libc::CLONE_NEWUSER;
                 let (uid, gid) = (
                     rustix::process::geteuid().as_raw(),
                     rustix::process::getegid().as_raw(),
                 );
-                let (inner_uid, inner_gid) = if launch.stay_namespace_root {
-                    (0, 0)
-                } else {
-                    (uid, gid)
+                let (inner_uid, inner_gid) = match launch.identity {
+                    Identity::NamespaceRoot => (0, 0),
+                    _ => (uid, gid),
                 };
                 id_maps = Some([
                     CString::new(format!("{inner_uid} {uid} 1")).unwrap_or_default(),
@@ -57,20 +64,31 @@ impl Plan {
             }
             Level::LifelineOnly => namespaces = 0,
         }
-        Self {
+        let uid = match (level, launch.identity) {
+            (Level::RootNamespaces, _) => Some(super::fresh_uid()),
+            (Level::Jailer, Identity::Jailed(uid)) => Some(uid),
+            _ => None,
+        };
+        let view = if namespaces == 0 {
+            None
+        } else {
+            launch.view.steps(launch.program, level, uid)?
+        };
+        let (steps, names) = view.map_or((None, Vec::new()), |(steps, names)| (Some(steps), names));
+        let mut inherit: Vec<RawFd> = launch.inherit.iter().map(AsRawFd::as_raw_fd).collect();
+        inherit.extend(launch.view.inherited(level));
+        Ok(Self {
             namespaces,
             id_maps,
-            steps: if namespaces == 0 {
-                None
-            } else {
-                launch.view.steps(launch.program)
-            },
+            steps,
+            _names: names,
+            group,
             lifeline,
             inherit,
-            become_uid,
-            give_up_privileges: !launch.stay_namespace_root,
-            may_make_devices: level == Level::RootNamespaces,
-        }
+            become_uid: uid.filter(|_| level == Level::RootNamespaces),
+            give_up_privileges: launch.identity == Identity::Unprivileged,
+            may_make_devices: matches!(level, Level::Jailer | Level::RootNamespaces),
+        })
     }
 
     /// Returns in the program's process only; the caller then executes it.
@@ -79,6 +97,9 @@ impl Plan {
         // continue in this function, on this stack, with one thread each.
         unsafe {
             check(libc::setsid())?;
+            if let Some(group) = self.group {
+                check(libc::write(group, c"0".as_ptr().cast(), 1) as libc::c_int)?;
+            }
             if self.namespaces != 0 {
                 check(libc::unshare(self.namespaces))?;
             }
@@ -179,7 +200,7 @@ impl Plan {
                 STAGING,
                 Some(c"tmpfs"),
                 libc::MS_NOSUID,
-                Some(c"mode=755,size=1m"),
+                Some(c"mode=755,size=64m"),
             )?;
             for step in steps {
                 match step {
@@ -209,6 +230,12 @@ impl Plan {
                             mount(Some(from), path, None, libc::MS_BIND, None)?;
                         }
                     }
+                    Step::Copy { fd, length, path } => copy_file(*fd, *length, path)?,
+                    Step::Listen { fd, path } => bind_and_listen(*fd, path)?,
+                    Step::Own { path, uid } => check(libc::chown(path.as_ptr(), *uid, *uid))?,
+                    Step::Watch { fd, path } => {
+                        check(libc::inotify_add_watch(*fd, path.as_ptr(), libc::IN_CREATE))?;
+                    }
                     Step::Proc(path) => {
                         let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
                         // Where parts of /proc are masked (containers) a new
@@ -235,103 +262,5 @@ impl Plan {
             check(libc::chdir(c"/".as_ptr()))?;
         }
         Ok(())
-    }
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
-}
-
-unsafe fn make_folder(path: &CStr) -> io::Result<()> {
-    // SAFETY: a system call on a C string.
-    unsafe {
-        if libc::mkdir(path.as_ptr(), 0o755) < 0 && *libc::__errno_location() != libc::EEXIST {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-unsafe fn make_file(path: &CStr) -> io::Result<()> {
-    // SAFETY: system calls on a C string and the descriptor they return.
-    unsafe {
-        let fd = libc::open(
-            path.as_ptr(),
-            libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC,
-            0o644,
-        );
-        check(fd)?;
-        libc::close(fd);
-    }
-    Ok(())
-}
-
-unsafe fn mount(
-    from: Option<&CStr>,
-    path: &CStr,
-    kind: Option<&CStr>,
-    flags: libc::c_ulong,
-    data: Option<&CStr>,
-) -> io::Result<()> {
-    let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
-    // SAFETY: all pointers are null or to C strings that outlive the call.
-    check(unsafe {
-        libc::mount(
-            pointer(from),
-            path.as_ptr(),
-            pointer(kind),
-            flags,
-            pointer(data).cast(),
-        )
-    })
-}
-
-unsafe fn write_file(path: &CStr, text: &CStr) -> io::Result<()> {
-    // SAFETY: system calls on C strings and the descriptor they return.
-    unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        check(fd)?;
-        let bytes = text.to_bytes();
-        let written = libc::write(fd, bytes.as_ptr().cast(), bytes.len());
-        let error = io::Error::last_os_error();
-        libc::close(fd);
-        if written < 0 { Err(error) } else { Ok(()) }
-    }
-}
-
-/// Also closes the pipe on which the caller of exec waits: a process that
-/// will not execute must not keep it open.
-unsafe fn close_all_but(kept: RawFd) {
-    // SAFETY: this process uses no other descriptor any more.
-    unsafe {
-        if kept < 0 {
-            libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
-            return;
-        }
-        if kept > 0 {
-            libc::syscall(libc::SYS_close_range, 0, kept - 1, 0);
-        }
-        libc::syscall(libc::SYS_close_range, kept + 1, u32::MAX, 0);
-    }
-}
-
-unsafe fn wait_for(pid: libc::pid_t) -> libc::c_int {
-    // SAFETY: waits for a child of this process.
-    unsafe {
-        let mut status = 0;
-        while libc::waitpid(pid, &raw mut status, 0) < 0 {
-            if *libc::__errno_location() != libc::EINTR {
-                return 255;
-            }
-        }
-        if libc::WIFSIGNALED(status) {
-            128 + libc::WTERMSIG(status)
-        } else {
-            libc::WEXITSTATUS(status)
-        }
     }
 }

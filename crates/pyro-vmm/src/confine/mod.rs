@@ -14,9 +14,14 @@
 //! signal is a second line only: it is lost when the identity changes and it
 //! follows the thread that forked, not the process.
 
+mod calls;
+mod cgroup;
 mod child;
+mod jail;
 mod view;
 
+pub use cgroup::{Limits, survey as survey_cgroups};
+pub use jail::{Jail, MOMENTARY_PREFIX};
 pub use view::View;
 
 use crate::error::VmmError;
@@ -24,7 +29,7 @@ use crate::serial::SerialLog;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -35,6 +40,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
+    /// As the next, and Firecracker's own jailer in between, which changes
+    /// the identity and the root folder.
+    Jailer,
     /// Own PID, mount, network, IPC namespaces, made by root; an unprivileged
     /// identity of its own.
     RootNamespaces,
@@ -50,6 +58,7 @@ impl Level {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Jailer => "jailer",
             Self::RootNamespaces => "root_namespaces",
             Self::UserNamespaces => "user_namespaces",
             Self::LifelineOnly => "lifeline_only",
@@ -70,12 +79,26 @@ pub struct Launch<'a> {
     /// Whether it shares the host's network.
     pub host_network: bool,
     /// Which files it sees.
-    pub view: View,
-    /// Whether it stays what it is inside a user namespace: root there, so
-    /// that it may mount. Otherwise it gives up every privilege.
-    pub stay_namespace_root: bool,
-    /// Whether to go on with [`Level::LifelineOnly`] where namespaces cannot be made.
-    pub namespaces_optional: bool,
+    pub view: View<'a>,
+    /// Who it is.
+    pub identity: Identity,
+    /// Acceptable levels, the best first; those for root are passed over by others.
+    pub levels: &'a [Level],
+    /// Bounds, where the host can enforce them.
+    pub limits: Option<Limits>,
+    /// Whether its stdout is kept (as [`Confined::stdout`]); /dev/null otherwise.
+    pub keep_stdout: bool,
+}
+
+/// Who a program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Without privileges; under root a user no account has.
+    Unprivileged,
+    /// Root inside its user namespace, so that it may mount.
+    NamespaceRoot,
+    /// Root until it has become this user by itself.
+    Jailed(u32),
 }
 
 /// A running program and its lifeline. Dropping it ends the program.
@@ -86,6 +109,10 @@ pub struct Confined {
     pub level: Level,
     /// The last part of its stderr.
     pub stderr: SerialLog,
+    /// The last part of its stdout, if that is kept.
+    pub stdout: SerialLog,
+    /// After the child in the order of drops: it has to be empty.
+    group: Option<cgroup::Group>,
 }
 
 /// Identities given to VMMs by root: no account has them, no two live VMMs of
@@ -93,7 +120,8 @@ pub struct Confined {
 const FIRST_VMM_UID: u32 = 1_000_000_000;
 static NEXT_VMM: AtomicU32 = AtomicU32::new(0);
 
-fn fresh_uid() -> u32 {
+/// An identity for a VMM.
+pub(crate) fn fresh_uid() -> u32 {
     let serial = NEXT_VMM.fetch_add(1, Ordering::Relaxed) % 64;
     FIRST_VMM_UID + std::process::id() % (1 << 22) * 64 + serial
 }
@@ -106,15 +134,11 @@ impl Launch<'_> {
     /// [`VmmError::Io`] when the program cannot be executed.
     pub fn start(&self) -> Result<Confined, VmmError> {
         let root = rustix::process::geteuid().is_root();
-        let mut levels = vec![Level::UserNamespaces];
-        if root && !self.stay_namespace_root {
-            levels.insert(0, Level::RootNamespaces);
-        }
-        if self.namespaces_optional {
-            levels.push(Level::LifelineOnly);
-        }
         let mut refused = Vec::new();
-        for level in levels {
+        for &level in self.levels {
+            if !root && matches!(level, Level::Jailer | Level::RootNamespaces) {
+                continue;
+            }
             match self.start_at(level) {
                 Ok(confined) => return Ok(confined),
                 Err(error) if is_refusal(&error) => refused.push(format!("{level:?}: {error}")),
@@ -130,14 +154,22 @@ impl Launch<'_> {
 
     fn start_at(&self, level: Level) -> io::Result<Confined> {
         let (read_end, lifeline) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        let inherit: Vec<RawFd> = self.inherit.iter().map(AsRawFd::as_raw_fd).collect();
+        // A bound that cannot be had is no reason to run nothing.
+        let group = self
+            .limits
+            .and_then(|limits| match cgroup::Group::create(limits) {
+                Ok(group) => group,
+                Err(error) => {
+                    tracing::warn!("the VMM runs without bounds: {error}");
+                    None
+                }
+            });
         let plan = child::Plan::new(
             level,
             self,
             read_end.as_raw_fd(),
-            inherit,
-            (level == Level::RootNamespaces).then(fresh_uid),
-        );
+            group.as_ref().map(|group| group.procs.as_raw_fd()),
+        )?;
         let mut command = Command::new(self.program);
         command
             .args(self.args)
@@ -145,7 +177,11 @@ impl Launch<'_> {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(if self.keep_stdout {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stderr(Stdio::piped());
         #[allow(unsafe_code)]
         // SAFETY: the plan holds everything the child needs, built before the
@@ -154,14 +190,20 @@ impl Launch<'_> {
             command.pre_exec(move || plan.enter());
         }
         let mut child = command.spawn()?;
-        let stderr = child.stderr.take().map_or_else(SerialLog::default, |pipe| {
-            SerialLog::follow(File::from(OwnedFd::from(pipe)))
-        });
+        let follow = |pipe: Option<OwnedFd>| {
+            pipe.map_or_else(SerialLog::default, |pipe| {
+                SerialLog::follow(File::from(pipe))
+            })
+        };
+        let stderr = follow(child.stderr.take().map(OwnedFd::from));
+        let stdout = follow(child.stdout.take().map(OwnedFd::from));
         Ok(Confined {
             child,
             lifeline: Some(lifeline),
             level,
             stderr,
+            stdout,
+            group,
         })
     }
 }
@@ -171,7 +213,14 @@ impl Launch<'_> {
 fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EPERM | libc::EINVAL | libc::ENOSPC | libc::EUSERS | libc::ENOSYS)
+        Some(
+            libc::EPERM
+                | libc::EINVAL
+                | libc::ENOSPC
+                | libc::EUSERS
+                | libc::ENOSYS
+                | libc::EOPNOTSUPP
+        )
     )
 }
 
@@ -205,7 +254,19 @@ impl Confined {
     /// Ends it and waits until the whole namespace is gone.
     pub fn kill(&mut self) -> i32 {
         drop(self.lifeline.take());
-        self.child.wait().map_or(-1, code)
+        let code = self.child.wait().map_or(-1, code);
+        drop(self.group.take());
+        code
+    }
+
+    /// Tells the end of the program: it is readable then.
+    ///
+    /// # Errors
+    /// [`VmmError::Io`].
+    pub fn end_handle(&self) -> Result<OwnedFd, VmmError> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+            .map_err(|error| VmmError::io("watch the VMM")(error.into()))
     }
 
     /// Host ids of the program and what stands above it, the program first.

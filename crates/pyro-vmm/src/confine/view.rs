@@ -2,9 +2,14 @@
 //!
 //! Owns: the list of mounts and nodes, made before the fork so that the child
 //! only makes system calls. Refuses: the caller's home, /etc, /run, /tmp and
-//! every other place; what the program works on arrives as descriptors.
+//! every other place; what the program works on arrives as descriptors, or as
+//! names in a [`Jail`].
 
+use super::Level;
+use super::jail::{Jail, Momentary};
 use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +18,8 @@ use std::path::{Path, PathBuf};
 pub(super) const STAGING: &std::ffi::CStr = c"/sys";
 
 /// Which files are seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum View {
+#[derive(Debug)]
+pub enum View<'a> {
     /// Everything the caller sees.
     Host,
     /// The program, its libraries and data, /proc of its own namespace and
@@ -23,6 +28,8 @@ pub enum View {
         /// For example `null`, `kvm`.
         devices: Vec<&'static str>,
     },
+    /// What the jail names, and nothing else.
+    Jail(Jail<'a>),
 }
 
 /// One step of building the view, below [`STAGING`].
@@ -45,90 +52,129 @@ pub(super) enum Step {
         number: u64,
     },
     Proc(CString),
+    /// A copy of a file that cannot be mounted.
+    Copy {
+        fd: RawFd,
+        length: u64,
+        path: CString,
+    },
+    /// Binds a socket to a name anyone in the view may connect to.
+    Listen {
+        fd: RawFd,
+        path: CString,
+    },
+    Own {
+        path: CString,
+        uid: u32,
+    },
+    /// Tells an inotify instance what is made in a folder.
+    Watch {
+        fd: RawFd,
+        path: CString,
+    },
 }
 
-impl View {
-    pub(super) fn steps(&self, program: &Path) -> Option<Vec<Step>> {
-        let Self::Program { devices } = self else {
-            return None;
-        };
-        let mut steps = Vec::new();
-        let mut names: Vec<PathBuf> = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"]
-            .iter()
-            .map(PathBuf::from)
-            .collect();
-        // A program outside /usr brings the folder above its bin folder.
-        let own = program.canonicalize().ok().and_then(|path| {
-            let prefix = path.parent()?.parent()?.strip_prefix("/").ok()?.to_owned();
-            (!prefix.as_os_str().is_empty()
-                && !prefix.starts_with("usr")
-                && !prefix.starts_with("proc"))
-            .then_some(prefix)
-        });
-        names.extend(own);
-        for name in names {
-            let from = Path::new("/").join(&name);
-            let Ok(metadata) = from.symlink_metadata() else {
-                continue;
-            };
-            if metadata.is_symlink() {
-                if let Ok(target) = std::fs::read_link(&from) {
-                    steps.push(Step::Link {
-                        target: text(&target),
-                        path: staged(&name),
-                    });
-                }
-                continue;
-            }
-            for above in name
-                .ancestors()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .skip(1)
-            {
-                steps.push(Step::Folder(staged(above)));
-            }
-            steps.push(Step::Bind {
-                from: text(&from),
-                path: staged(&name),
-                is_file: false,
-            });
+impl View<'_> {
+    /// None leaves everything as it is.
+    pub(super) fn steps(
+        &self,
+        program: &Path,
+        level: Level,
+        owner: Option<u32>,
+    ) -> io::Result<Option<(Vec<Step>, Vec<Momentary>)>> {
+        match self {
+            Self::Host => Ok(None),
+            Self::Program { devices } => Ok(Some((program_steps(program, devices), Vec::new()))),
+            Self::Jail(jail) => jail.steps(level, owner).map(Some),
         }
-        steps.push(Step::Folder(staged(Path::new("etc"))));
-        for name in ["etc/ld.so.cache", "etc/ld.so.conf"] {
-            let from = Path::new("/").join(name);
-            if from.is_file() {
-                steps.push(Step::Bind {
-                    from: text(&from),
-                    path: staged(Path::new(name)),
-                    is_file: true,
-                });
-            }
+    }
+
+    pub(super) fn inherited(&self, level: Level) -> Vec<RawFd> {
+        match self {
+            Self::Jail(jail) => jail.inherited(level),
+            _ => Vec::new(),
         }
-        steps.push(Step::Folder(staged(Path::new("dev"))));
-        for name in devices {
-            let name = Path::new("dev").join(name);
-            let from = Path::new("/").join(&name);
-            let Ok(stat) = rustix::fs::stat(&from) else {
-                continue;
-            };
-            steps.push(Step::Device {
-                from: text(&from),
-                path: staged(&name),
-                number: stat.st_rdev,
-            });
-        }
-        steps.push(Step::Folder(staged(Path::new("proc"))));
-        steps.push(Step::Proc(staged(Path::new("proc"))));
-        Some(steps)
     }
 }
 
-fn staged(name: &Path) -> CString {
+fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut names: Vec<PathBuf> = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"]
+        .iter()
+        .map(PathBuf::from)
+        .collect();
+    // A program outside /usr brings the folder above its bin folder.
+    let own = program.canonicalize().ok().and_then(|path| {
+        let prefix = path.parent()?.parent()?.strip_prefix("/").ok()?.to_owned();
+        (!prefix.as_os_str().is_empty()
+            && !prefix.starts_with("usr")
+            && !prefix.starts_with("proc"))
+        .then_some(prefix)
+    });
+    names.extend(own);
+    for name in names {
+        let from = Path::new("/").join(&name);
+        let Ok(metadata) = from.symlink_metadata() else {
+            continue;
+        };
+        if metadata.is_symlink() {
+            if let Ok(target) = std::fs::read_link(&from) {
+                steps.push(Step::Link {
+                    target: text(&target),
+                    path: staged(&name),
+                });
+            }
+            continue;
+        }
+        for above in name
+            .ancestors()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .skip(1)
+        {
+            steps.push(Step::Folder(staged(above)));
+        }
+        steps.push(Step::Bind {
+            from: text(&from),
+            path: staged(&name),
+            is_file: false,
+        });
+    }
+    steps.push(Step::Folder(staged(Path::new("etc"))));
+    for name in ["etc/ld.so.cache", "etc/ld.so.conf"] {
+        let from = Path::new("/").join(name);
+        if from.is_file() {
+            steps.push(Step::Bind {
+                from: text(&from),
+                path: staged(Path::new(name)),
+                is_file: true,
+            });
+        }
+    }
+    steps.push(Step::Folder(staged(Path::new("dev"))));
+    for name in devices {
+        let name = Path::new("dev").join(name);
+        let from = Path::new("/").join(&name);
+        let Ok(stat) = rustix::fs::stat(&from) else {
+            continue;
+        };
+        steps.push(Step::Device {
+            from: text(&from),
+            path: staged(&name),
+            number: stat.st_rdev,
+        });
+    }
+    steps.push(Step::Folder(staged(Path::new("proc"))));
+    steps.push(Step::Proc(staged(Path::new("proc"))));
+    steps
+}
+
+/// Where a path of the view is while it is put together.
+pub(super) fn staged(name: &Path) -> CString {
     text(&Path::new("/sys").join(name))
 }
 
-fn text(path: &Path) -> CString {
+pub(super) fn text(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }

@@ -1,17 +1,19 @@
 //! Which QEMU, and starting machines with it.
 //!
 //! Owns: the lookup (`PYRO_QEMU_BIN`, then PATH), the version, and the two
-//! ways up: [`Qemu::boot`] and [`Qemu::restore`].
+//! ways up: [`Backend::boot`] and [`Backend::restore`].
 
 use super::running::{QemuMachine, Start};
 use crate::error::VmmError;
-use crate::machine::{Accelerator, Capabilities, Machine, MachineSpec};
+use crate::machine::{Accelerator, Backend, Capabilities, Machine, MachineSpec};
+use crate::program::{self, Located, Lookup};
 use crate::template::Template;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Duration;
 
 const PROGRAM: &str = "qemu-system-x86_64";
+/// It prints its version within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A QEMU program on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,37 +29,14 @@ impl QemuBinary {
     /// Finds it.
     ///
     /// # Errors
-    /// [`VmmError::Missing`], or [`VmmError::Unusable`] when the file is not executable.
+    /// [`VmmError::Missing`], or [`VmmError::NotAProgram`].
     pub fn find() -> Result<Self, VmmError> {
-        let named = std::env::var_os("PYRO_QEMU_BIN")
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from);
-        let missing = || VmmError::Missing {
+        let lookup = Lookup {
             program: PROGRAM,
-            looked_at: named.clone(),
+            variable: "PYRO_QEMU_BIN",
+            fallback: None,
         };
-        let path = match &named {
-            Some(path) => path.clone(),
-            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-                .map(|folder| folder.join(PROGRAM))
-                .find(|path| path.is_file())
-                .ok_or_else(missing)?,
-        };
-        let path = path.canonicalize().map_err(|_| missing())?;
-        let metadata = path.metadata().map_err(|_| missing())?;
-        if !metadata.is_file() || metadata.mode() & 0o111 == 0 {
-            return Err(VmmError::Unusable {
-                program: path,
-                reason: "it is not an executable file".into(),
-            });
-        }
-        let identity = format!(
-            "{}:{}:{}:{}",
-            metadata.size(),
-            metadata.ino(),
-            metadata.mtime(),
-            metadata.mtime_nsec()
-        );
+        let Located { path, identity, .. } = lookup.find()?;
         Ok(Self { path, identity })
     }
 
@@ -70,16 +49,12 @@ impl QemuBinary {
             program: self.path.clone(),
             reason,
         };
-        let output = Command::new(&self.path)
-            .arg("--version")
-            .output()
-            .map_err(|error| unusable(error.to_string()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = program::ask(&self.path, &["--version"], PATIENCE).map_err(unusable)?;
         text.split_whitespace()
             .skip_while(|word| *word != "version")
             .nth(1)
             .map(str::to_owned)
-            .ok_or_else(|| unusable(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+            .ok_or_else(|| unusable("it does not tell its version".to_owned()))
     }
 }
 
@@ -94,19 +69,26 @@ pub struct Qemu {
     pub tsc_khz: u64,
 }
 
-impl Qemu {
-    /// What it can do.
-    #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
+impl Backend for Qemu {
+    fn name(&self) -> &'static str {
+        super::NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
         Capabilities {
             guest_kernel: true,
             templates: true,
+            pause: true,
+            halts_on_full_disk: true,
+            nested_virtualization: self.accelerator == Accelerator::Tcg,
         }
     }
 
-    /// Everything of a machine's making that a frozen state depends on.
-    #[must_use]
-    pub fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String> {
+    fn accelerator(&self) -> Accelerator {
+        self.accelerator
+    }
+
+    fn template_key_parts(&self, spec: &MachineSpec) -> Vec<String> {
         let mut parts = vec![
             super::NAME.to_owned(),
             self.binary.identity.clone(),
@@ -114,7 +96,7 @@ impl Qemu {
             // Only TCG tells the guest a rate; with KVM the processor's flags matter.
             match self.accelerator {
                 Accelerator::Tcg => self.tsc_khz.to_string(),
-                Accelerator::Kvm => processor(),
+                Accelerator::Kvm => crate::kvm::processor(),
             },
         ];
         parts.extend(
@@ -125,16 +107,17 @@ impl Qemu {
         parts
     }
 
-    /// Starts a machine from its kernel. With `freeze_into` its memory lies
-    /// in a file there, and [`Machine::freeze`] can be called with that folder.
-    ///
-    /// # Errors
-    /// [`VmmError`]: confinement, start, I/O.
-    pub fn boot(
+    fn boot(
         &self,
         spec: &MachineSpec,
         freeze_into: Option<&Path>,
     ) -> Result<Box<dyn Machine>, VmmError> {
+        if spec.nested_virtualization && !self.capabilities().nested_virtualization {
+            return Err(VmmError::Unsupported {
+                backend: super::NAME,
+                ability: "pass the host's virtualization on to the guest",
+            });
+        }
         let start = match freeze_into {
             None => Start::Boot,
             Some(dir) => {
@@ -151,11 +134,7 @@ impl Qemu {
         Ok(Box::new(QemuMachine::start(self, spec, start)?))
     }
 
-    /// Starts a machine from a template; it runs when this returns.
-    ///
-    /// # Errors
-    /// [`VmmError`]: confinement, start, a refused state.
-    pub fn restore(
+    fn restore(
         &self,
         spec: &MachineSpec,
         template: &Template,
@@ -166,27 +145,6 @@ impl Qemu {
             Start::Restore { template },
         )?))
     }
-}
-
-/// Model and flags of the processor: a state frozen under KVM holds them.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    text.lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| {
-            [
-                "vendor_id",
-                "cpu family",
-                "model",
-                "stepping",
-                "microcode",
-                "flags",
-            ]
-            .iter()
-            .any(|key| line.starts_with(key))
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@
 use super::arguments::{self, Memory, Numbers};
 use super::control::Control;
 use super::{NAME, Qemu};
-use crate::confine::{Confined, Launch, Level, View};
+use crate::agent_stream::AgentStream;
+use crate::confine::{Confined, Identity, Launch, Level, Limits, View};
 use crate::error::VmmError;
-use crate::machine::{Accelerator, Ended, Machine, MachineSpec};
+use crate::machine::{Accelerator, Machine, MachineSpec};
 use crate::serial::SerialLog;
 use crate::template::Template;
 use serde_json::{Value, json};
@@ -89,7 +90,12 @@ impl QemuMachine {
             memory,
             incoming: matches!(start, Start::Restore { .. }),
         };
-        let confined = launch(qemu, &arguments::machine(qemu, spec, &numbers), &inherit)?;
+        let confined = launch(
+            qemu,
+            spec,
+            &arguments::machine(qemu, spec, &numbers),
+            &inherit,
+        )?;
         drop((their_agent, their_control, their_serial));
         let mut machine = Self {
             confined,
@@ -138,16 +144,7 @@ impl QemuMachine {
         let Some(ended) = self.wait(Duration::from_secs(1)) else {
             return error;
         };
-        let detail = if ended.stderr.is_empty() {
-            format!("it exited with code {} and said nothing", ended.code)
-        } else {
-            ended.stderr
-        };
-        VmmError::Start {
-            program: NAME,
-            during,
-            detail,
-        }
+        VmmError::ended(NAME, during, ended.code, &ended.stderr)
     }
 }
 
@@ -156,8 +153,25 @@ fn ignore_shared() -> Value {
     json!({"capabilities": [{"capability": "x-ignore-shared", "state": true}]})
 }
 
+/// The translator's own code buffer is at most a GiB.
+const OVERHEAD_TCG: u64 = 1536 << 20;
+const OVERHEAD_KVM: u64 = 512 << 20;
+
+fn limits(qemu: &Qemu, spec: &MachineSpec) -> Limits {
+    let overhead = match qemu.accelerator {
+        Accelerator::Kvm => OVERHEAD_KVM,
+        Accelerator::Tcg => OVERHEAD_TCG,
+    };
+    Limits {
+        memory_max_bytes: (u64::from(spec.mem_size_mib) << 20) + overhead,
+        // vCPUs, the main loop and up to 64 threads for block requests.
+        pids_max: 128 + spec.vcpu_count,
+    }
+}
+
 fn launch(
     qemu: &Qemu,
+    spec: &MachineSpec,
     args: &[std::ffi::OsString],
     inherit: &[BorrowedFd<'_>],
 ) -> Result<Confined, VmmError> {
@@ -172,15 +186,29 @@ fn launch(
         inherit,
         host_network: false,
         view: View::Program { devices },
-        stay_namespace_root: false,
-        namespaces_optional: true,
+        identity: Identity::Unprivileged,
+        levels: &[
+            Level::RootNamespaces,
+            Level::UserNamespaces,
+            Level::LifelineOnly,
+        ],
+        limits: Some(limits(qemu, spec)),
+        keep_stdout: false,
     }
     .start()
 }
 
 impl Machine for QemuMachine {
-    fn take_agent_stream(&mut self) -> Option<UnixStream> {
-        self.agent.take()
+    fn confined(&self) -> &Confined {
+        &self.confined
+    }
+
+    fn confined_mut(&mut self) -> &mut Confined {
+        &mut self.confined
+    }
+
+    fn take_agent_stream(&mut self) -> Option<AgentStream> {
+        self.agent.take().map(AgentStream::Connected)
     }
 
     fn freeze(&mut self, dir: &Path) -> Result<Template, VmmError> {
@@ -213,26 +241,6 @@ impl Machine for QemuMachine {
 
     fn resume(&mut self) -> Result<(), VmmError> {
         self.control.execute("cont", Value::Null).map(drop)
-    }
-
-    fn wait(&mut self, timeout: Duration) -> Option<Ended> {
-        let code = self.confined.wait(timeout)?;
-        Some(Ended {
-            code,
-            stderr: self.confined.stderr.tail().trim().to_owned(),
-        })
-    }
-
-    fn kill(&mut self) {
-        self.confined.kill();
-    }
-
-    fn pids(&self) -> Vec<u32> {
-        self.confined.pids()
-    }
-
-    fn confinement(&self) -> Level {
-        self.confined.level
     }
 
     fn serial_tail(&self) -> String {
