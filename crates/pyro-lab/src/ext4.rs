@@ -222,3 +222,54 @@ fn quoted(name: &str) -> Result<String> {
     }
     Ok(format!("\"{name}\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_a_valid_file_system_that_keeps_holes() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = folder.path().join("a file");
+        let file = std::fs::File::create(&host).unwrap();
+        file.set_len(64 << 20).unwrap();
+        let mut content = Content::default();
+        content.file(&host, "/one/two/a file");
+        content.link("/one/link", "two/a file");
+        let image = folder.path().join("image");
+        content.write(&image).unwrap();
+        let found = std::fs::metadata(&image).unwrap();
+        assert!(found.len() < 48 << 20, "{}", found.len());
+        assert!(stat(&image, "/one/two/a file").unwrap().ctime_ns > 1_700_000_000_000_000_000);
+        assert!(stat(&image, "/absent").is_err());
+        let mut check = tool("e2fsck");
+        check.arg("-fn").arg(&image);
+        run(check, "").unwrap();
+    }
+
+    #[test]
+    fn what_debugfs_refuses_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut content = Content::default();
+        content.file(&folder.path().join("a\"b"), "/x");
+        assert!(content.script().is_err());
+        let mut content = Content::default();
+        content
+            .files
+            .push((folder.path().join("absent"), "/x".into()));
+        let image = folder.path().join("image");
+        Content::default().write(&image).unwrap();
+        assert!(add(&image, &content).is_err());
+    }
+
+    #[test]
+    fn times_are_read_with_their_nanoseconds() {
+        let text =
+            "Inode: 13   Type: regular\n ctime: 0x6b011d99:0000000c -- Sat\nmtime: 0x1:1 -- x\n";
+        let found = parse(text).unwrap();
+        assert_eq!(found.inode, 13);
+        assert_eq!(found.ctime_ns, 0x6b01_1d99 * 1_000_000_000 + 3);
+        assert_eq!(found.mtime_ns, ((1 << 32) + 1) * 1_000_000_000);
+        assert!(parse("").is_none());
+    }
+}

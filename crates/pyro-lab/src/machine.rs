@@ -123,10 +123,21 @@ impl Lab {
             timeout: job.timeout,
             stdin: stdin.filter(|_| job.stdin),
         };
-        let exited = self.guest.exec(command, events, &Cancel::default())?.exited;
+        let exited = self
+            .guest
+            .exec(command, events, &Cancel::default())
+            .inspect_err(|_| self.show_console())?
+            .exited;
         if exited.timed_out {
             say(&format!("ended after {} s", job.timeout.as_secs()));
         }
         Ok(u8::try_from(exited.exit_code).unwrap_or(1))
+    }
+
+    /// A lab that is gone took its log along; this is all there is to look at.
+    fn show_console(&self) {
+        for line in self.guest.console().lines() {
+            say(&format!("console: {}", line.trim_end()));
+        }
     }
 }

@@ -199,6 +199,12 @@ impl Guest {
         self.locked().confinement()
     }
 
+    /// The last part of the machine's console: what is there to say when it panicked.
+    #[must_use]
+    pub fn console(&self) -> String {
+        self.locked().serial_tail()
+    }
+
     /// One request with no data, one reply.
     fn ask(
         &self,
