@@ -197,7 +197,7 @@ fn from_template(
                 name: "freeze",
                 fields: vec![("environment", wanted.installed.name.clone())],
             });
-            freeze(backend, spec, dir, cancel)
+            freeze(backend, wanted, dir, cancel)
         })?;
         match clone(backend, spec, &in_use, wanted, cancel) {
             Ok(guest) => return Ok(guest),
@@ -238,11 +238,15 @@ fn clone(
 
 fn freeze(
     backend: &dyn Backend,
-    spec: &MachineSpec,
+    wanted: &Wanted<'_>,
     dir: &std::path::Path,
     cancel: &Cancel,
 ) -> Result<()> {
-    let machine = backend.boot(spec, Some(dir))?;
+    let mut spec = machine_spec(wanted)?;
+    if let Some(scratch) = spec.drives.last_mut() {
+        scratch.file = wanted.scratch.blank()?;
+    }
+    let machine = backend.boot(&spec, Some(dir))?;
     let mut guest = Guest::connect(machine, BOOT_TIMEOUT, cancel)?;
     if let Err(error) = guest.warm_up(cancel) {
         tracing::debug!("the template is frozen cold: {error}");

@@ -26,6 +26,7 @@ const MOMENT: Duration = Duration::from_secs(60);
 pub struct Scratch {
     /// Open for reading and writing.
     pub file: File,
+    folder: PathBuf,
 }
 
 impl Scratch {
@@ -50,15 +51,28 @@ impl Scratch {
     ///
     /// # Errors
     /// `no_space`, `io`.
-    pub fn again(&self, layout: &Layout) -> Result<Self> {
-        make_private_dir(&layout.state)?;
-        Self::copied(&self.file, &layout.state)
+    pub fn again(&self) -> Result<Self> {
+        Self::copied(&self.file, &self.folder)
+    }
+
+    /// A disk of the same size with nothing on it, for a machine that is
+    /// frozen before it looks at its disks.
+    pub(super) fn blank(&self) -> Result<File> {
+        let failed = Error::io("make a blank disk in", &self.folder);
+        let made = nameless(&self.folder).and_then(|file| {
+            file.set_len(self.file.metadata()?.len())?;
+            Ok(file)
+        });
+        made.map_err(failed)
     }
 
     fn copied(source: &File, folder: &Path) -> Result<Self> {
         let file = nameless(folder).map_err(Error::io("make a scratch image in", folder))?;
         copy_sparse(source, &file).map_err(Error::io("copy a scratch image into", folder))?;
-        Ok(Self { file })
+        Ok(Self {
+            file,
+            folder: folder.to_owned(),
+        })
     }
 }
 

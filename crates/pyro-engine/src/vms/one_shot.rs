@@ -155,7 +155,7 @@ impl OneShot {
             installed.rootfs.path.display().to_string(),
         );
         let scratch = match self.scratch.take() {
-            Some(scratch) => scratch.again(layout)?,
+            Some(scratch) => scratch.again()?,
             None => Scratch::create(layout, DEFAULT_SCRATCH_MIB)?,
         };
         let hostname = self.hostname();
