@@ -1,4 +1,4 @@
-//! The program `pyro` on real guests under QEMU: what a user does, and every
+//! The program `pyro` on real guests, under QEMU or, in the KVM lab, Firecracker: what a user does, and every
 //! fault that can be produced with real parts.
 //!
 //! The environments are built once into `target/test-cache` (that takes some
@@ -9,6 +9,7 @@
 mod clients;
 mod damage;
 mod faults;
+mod firecracker;
 mod guest;
 mod machine;
 mod output;
