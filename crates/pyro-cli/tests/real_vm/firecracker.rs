@@ -96,7 +96,7 @@ fn programs_that_are_none_are_named_with_the_next_step() {
     ];
     if usable(&place) {
         let old = "#!/bin/sh\necho Firecracker v1.5.0\n";
-        cases.push((write("old", old, 0o755), "vmm_unusable"));
+        cases.push((write("old", old, 0o755), "vmm_version"));
     }
     for (program, code) in cases {
         let output = place

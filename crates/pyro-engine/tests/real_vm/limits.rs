@@ -1,7 +1,8 @@
 //! What a guest has, and what it cannot take.
 
-use super::subject::{MEM_MIB, Place, Subject, output, run};
+use super::subject::{MEM_MIB, Place, Subject, output, try_run};
 use pyro_vmm::confine::{Level, survey_cgroups};
+use std::time::Duration;
 
 pub fn the_guest_has_what_was_asked_for(subject: Subject) {
     if !subject.capabilities().guest_kernel {
@@ -66,10 +67,13 @@ pub fn a_hog_does_not_end_the_guest(subject: Subject) {
     let guest = &mut subject.start(&place).guest;
     // Most of the memory is set aside without being touched, which is quick;
     // a buffer that is filled then does not fit.
-    let (_, text) = run(
+    let finished = try_run(
         guest,
         "echo 190 > /proc/sys/vm/nr_hugepages; (dd if=/dev/zero bs=150M count=1 2>/dev/null; echo code=$? >&2) | cat >/dev/null; cat /proc/sys/vm/nr_hugepages; echo 0 > /proc/sys/vm/nr_hugepages",
-    );
+        Duration::from_secs(180),
+    )
+    .unwrap();
+    let text = finished.stdout.text + &finished.stderr.text;
     assert!(
         text.contains("code=137"),
         "it was killed for its memory: {text}"
