@@ -62,11 +62,11 @@ fn real_build_of_the_minimal_kernel_boots_and_is_compiled_once() {
     let script = "uname -r; modprobe overlay && echo built-in; \
                   grep -c . /proc/config.gz >/dev/null && echo config; \
                   cat /sys/class/virtio-ports/*/name; test -e /dev/net/tun && echo tun; \
-                  unshare -Urmpf --mount-proc true && echo namespaces";
-    let said = pyro(folder, &["run", "debian:12-base", "--", script]);
+                  ls /sys/class/net; unshare -Urmpf --mount-proc true && echo namespaces";
+    let said = pyro(folder, &["run", "debian:12-base", "--", "sh", "-c", script]);
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].ends_with("-pyro"), "{said}");
-    let rest = ["built-in", "config", "pyro", "tun", "namespaces"];
+    let rest = ["built-in", "config", "pyro", "tun", "lo", "namespaces"];
     assert_eq!(lines[1..], rest, "{said}");
 
     assert_eq!(build("debian:12", "minimal")["guest_kernel"], "minimal");

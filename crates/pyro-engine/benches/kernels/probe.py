@@ -193,6 +193,10 @@ def io_uring():
     os.close(syscall(425, 4, ctypes.create_string_buffer(120)))
 
 
+def keyring():
+    syscall(248, b"user", b"probe", b"x", 1, -3)
+
+
 def perf_event():
     attributes = struct.pack("=IIQ", 1, 112, 0).ljust(112, b"\0")
     os.close(syscall(298, ctypes.create_string_buffer(attributes, 112), 0, -1, -1, 0))
@@ -271,7 +275,7 @@ FEATURES = [
     ("bridge", link("bridge")),
     ("veth", link("veth", "")),
     ("tun/tap", tun),
-    ("macvlan", lambda: sh("ip link add d0 type dummy; ip link add link d0 m0 type macvlan; ip link del d0")),
+    ("macvlan", lambda: sh("ip link add v0 type veth; ip link add link v0 m0 type macvlan; ip link del v0")),
     ("vxlan", link("vxlan id 7 dstport 4789")),
     ("wireguard", link("wireguard")),
     ("tc netem", lambda: sh("tc qdisc add dev lo root netem delay 1ms; tc qdisc del dev lo root")),
@@ -296,7 +300,7 @@ FEATURES = [
     ("io_uring", io_uring),
     ("fanotify", call(300, 0, 0)),
     ("userfaultfd", call(323, 0)),
-    ("keyrings", call(248, b"user", b"probe", b"x", 1, -3)),
+    ("keyrings", keyring),
     ("perf events", perf_event),
     ("ftrace", lambda: sh("d=$(mktemp -d); mount -t tracefs t $d; umount $d")),
     ("BTF types", exists("/sys/kernel/btf/vmlinux")),

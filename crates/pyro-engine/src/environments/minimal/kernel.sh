@@ -34,7 +34,7 @@ versions_then_compile() {
     # inside the chroot, so that no path of this host gets into the kernel; the
     # parts that no x86 kernel without graphics needs are half of the source
     tarball=$tree/usr/src/$P_SOURCE.tar.xz
-    tar -C "$tree/usr/src" --exclude='*/arch/[!x]*/*.[chS]' --exclude='*.dts' --exclude='*.dtsi' \
+    tar -C "$tree/usr/src" --no-same-owner --exclude='*/arch/[!x]*/*.[chS]' --exclude='*.dts' --exclude='*.dtsi' \
         --exclude='*/drivers/gpu/*.[ch]' --exclude='*/Documentation/*/*' \
         --exclude='*/tools/testing/*' --exclude='*/tools/perf/*' -xf "$tarball"
     # the date of the package, not of this build: the same bytes each time
