@@ -5,10 +5,10 @@ LAB = cargo run --quiet --locked --package pyro-lab --
 SOAK_ROUNDS ?= 100
 SOAK_CASES ?= 20000
 
-.PHONY: help quickstart test check bench doctor demo lab lab-test lab-shell lab-bench clean soak release
+.PHONY: help quickstart test check bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 quickstart: ## Prepare a bare Debian 12 and run `git --version` in a guest
 	@ci/quickstart
@@ -25,14 +25,18 @@ check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 bench: release ## Starts of guests, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start
 
+bench-kernels: release ## Both guest kernels: times in pairs, sizes, what each can do; compiles one the first time
+	cargo bench --package pyro-engine --bench kernels
+
 doctor: release ## What this machine can do
 	@$(PYRO) doctor
 
 demo: release ## One command in a guest, as JSON
 	@$(PYRO) demo
 
-soak: release ## Parsers with SOAK_CASES random inputs, then SOAK_ROUNDS runs in a row
+soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_ROUNDS runs
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
+	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"

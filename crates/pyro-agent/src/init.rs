@@ -6,7 +6,7 @@
 
 use crate::keeper::{self, Side};
 use crate::root::{self, BASE, BASE_DEVICE};
-use crate::{console, modules, poweroff, server, sys};
+use crate::{console, init_root, modules, poweroff, server, sys};
 use rustix::mount::{MountFlags, mount};
 use std::fs::File;
 use std::io::Write;
@@ -48,7 +48,12 @@ fn start() -> std::io::Result<Side> {
     if let Err(error) = root::prepare() {
         console::line(&format!("/dev was not completed: {error}"));
     }
-    keeper::split(|| {})
+    let (agents, own) = init_root::pair()?;
+    let side = keeper::split(move || init_root::wait_in_background(own))?;
+    if matches!(side, Side::Agent) {
+        init_root::keep(agents);
+    }
+    Ok(side)
 }
 
 fn early_mounts() {

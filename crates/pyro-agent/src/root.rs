@@ -10,7 +10,7 @@
 //! ```
 
 use crate::reply::failed;
-use crate::sys;
+use crate::{console, init_root, sys};
 use pyro_proto::messages::Failed;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -159,9 +159,14 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the new root the root of the whole agent; its threads share it.
-/// Init keeps the old one, where nothing but its own program is.
+/// Makes the new root the root of the whole agent, whose threads share it, and
+/// of PID 1, for the kernel's sake.
 pub fn enter() -> io::Result<()> {
+    if let Err(error) = init_root::lead() {
+        console::line(&format!(
+            "the kernel cannot load modules by itself: {error}"
+        ));
+    }
     std::env::set_current_dir(NEW_ROOT)?;
     mount_move(".", "/")?;
     rustix::process::chroot(".")?;

@@ -183,6 +183,29 @@ fn the_short_help_of_setup_firecracker() {
 }
 
 #[test]
+fn the_short_help_of_env_build() {
+    insta::assert_snapshot!(stdout(&Sealed::new().run(&["env", "build", "-h"])), @r"
+    Build an environment from signed Debian packages, even when it is installed
+
+    Usage: pyro env build [OPTIONS] <ENVIRONMENT>
+
+    Arguments:
+      <ENVIRONMENT>  Name in the catalog, for example `debian:12`
+
+    Options:
+          --guest-kernel <KERNEL>  Kernel of the guest: Debian's cloud kernel with all its modules, or a
+                                   small one compiled here from Debian's source, which takes minutes the
+                                   first time [default: debian] [possible values: debian, minimal]
+          --json                   Print one JSON object, also for errors, and nothing else
+      -h, --help                   Print help (see more with '--help')
+
+    Examples:
+      pyro env build debian:12-build
+      pyro env build debian:12 --guest-kernel minimal
+    ");
+}
+
+#[test]
 fn usage_errors_are_2() {
     let sealed = Sealed::new();
     for words in [
@@ -195,6 +218,10 @@ fn usage_errors_are_2() {
         &["env", "inspect"],
         &["setup"],
         &["setup", "firecracker", "--sha256"],
+        &["env", "build"],
+        &["env", "build", "debian:12", "--guest-kernel", "huge"],
+        &["env", "build", "debian:12", "--guest-kernel"],
+        &["env", "pull", "debian:12", "--guest-kernel", "minimal"],
         &["completions", "tcsh-9"],
     ] {
         let output = sealed.run(words);

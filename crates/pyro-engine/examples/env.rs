@@ -1,7 +1,8 @@
-//! Drives environments without a door: `env pull|build|open|verify|prune|list [NAME]`.
+//! Drives environments without a door: `env pull|build|build-minimal|open|verify|prune|list [NAME]`.
 //! The real-build tests run it as another user and kill it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use pyro_engine::environments::GuestKernel;
 use pyro_engine::{Cancel, Environments, Event, EventSink, Layout, Result};
 
 struct Stderr;
@@ -17,7 +18,14 @@ fn run(verb: &str, name: &str) -> Result<String> {
     let cancel = Cancel::default();
     Ok(match verb {
         "pull" => format!("{:#?}", environments.pull(name, &Stderr, &cancel)?),
-        "build" => format!("{:#?}", environments.build(name, &Stderr, &cancel)?),
+        "build" | "build-minimal" => {
+            let kernel = if verb == "build" {
+                GuestKernel::Debian
+            } else {
+                GuestKernel::Minimal
+            };
+            format!("{:#?}", environments.build(name, kernel, &Stderr, &cancel)?)
+        }
         "open" => format!("{:#?}", environments.open(name)?),
         "verify" => format!("{:#?}", environments.verify(name)?),
         "prune" => format!("{:#?}", environments.prune(&[])?),

@@ -12,6 +12,7 @@
 //! |  |  `- modules.cpio      link to .images/<sha256> (modules the agent loads, in order)
 //! |  `- .partial-*           an install under way; holds a lock while it lives
 //! |- .images/<sha256>        immutable contents, shared by all that name them
+//! |- .kernels/<key>.json     guest kernels that were compiled, owned by `environments`
 //! |- .locks/<name>           advisory locks, never deleted
 //! |- .prepare/linux-x86_64/  prepare manifests, owned by `prepare`
 //! |- .firecracker/linux-x86_64/  an installed Firecracker, owned by `firecracker_setup`
@@ -67,6 +68,12 @@ impl Layout {
     #[must_use]
     pub fn images(&self) -> PathBuf {
         self.cache.join(".images")
+    }
+
+    /// Folder of records of compiled guest kernels.
+    #[must_use]
+    pub fn kernels(&self) -> PathBuf {
+        self.cache.join(".kernels")
     }
 
     /// Folder of advisory locks.

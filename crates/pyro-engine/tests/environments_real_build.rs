@@ -7,6 +7,7 @@
 //! as it, to have a process of another user, and one to kill.
 #![allow(clippy::print_stderr)]
 
+use pyro_engine::environments::GuestKernel;
 use pyro_engine::{Cancel, Environments, Event, EventSink, Layout, NoEvents};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ fn driver() {
             environments.open(NAME).expect("opens");
             let pulled = environments.pull(NAME, &NoEvents, &cancel).expect("pulls");
             assert_eq!(pulled.source, "cache");
-            let refused = environments.build(NAME, &NoEvents, &cancel);
+            let refused = environments.build(NAME, GuestKernel::Debian, &NoEvents, &cancel);
             assert_eq!(refused.expect_err("refused").code, "read_only");
         }
         "fails" => {

@@ -55,6 +55,7 @@ pub fn detail(title: &str, environment: &Value) -> String {
             ("Install manifest", "install_manifest"),
             ("Kernel image", "kernel_image"),
             ("Rootfs image", "rootfs_image"),
+            ("Guest kernel", "guest_kernel"),
         ] {
             if environment[name].is_string() {
                 line(label, field(name));
@@ -128,12 +129,12 @@ mod tests {
         let environment = json!({"name": "debian:12", "version": "1.0.0", "distribution": "debian",
             "distribution_version": "12", "installed": true, "cache_dir": "/c",
             "default_packages": ["bash", "git"], "description": "d", "install_dir": "/c/i",
-            "kernel_image": "/c/i/vmlinux", "oci_repository": null});
+            "kernel_image": "/c/i/vmlinux", "guest_kernel": "minimal", "oci_repository": null});
         assert_eq!(
             detail("Pulled", &environment),
             "Pulled: debian:12\nVersion: 1.0.0\nDistribution: debian 12\nInstalled: yes\n\
              Cache dir: /c\nDefault packages: bash, git\nDescription: d\nInstall dir: /c/i\n\
-             Kernel image: /c/i/vmlinux\n"
+             Kernel image: /c/i/vmlinux\nGuest kernel: minimal\n"
         );
     }
 }

@@ -76,6 +76,18 @@ fn the_machine_is_a_sane_one() {
 }
 
 #[test]
+fn the_kernel_loads_what_a_command_needs_by_itself() {
+    let line = "ip link add b0 type bridge && ip link add v0 type veth && echo links; \
+                mount -t squashfs /dev/null /mnt; grep squashfs /proc/filesystems";
+    let result = Place::new().json(&[], line);
+    let stdout = result["stdout"].as_str().unwrap();
+    assert!(
+        stdout.contains("links\n") && stdout.contains("\tsquashfs\n"),
+        "{result}"
+    );
+}
+
+#[test]
 fn guest_seconds_are_host_seconds() {
     let mut client = Place::new()
         .run("date +%s%N; sleep 6; date +%s%N")

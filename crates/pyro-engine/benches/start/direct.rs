@@ -167,7 +167,7 @@ impl Direct {
             "migrate",
             &format!(r#"{{"uri":"exec:cat > {}"}}"#, self.path("state").display()),
         );
-        crate::until("the state is written", || {
+        until("the state is written", || {
             running
                 .execute("query-migrate", "{}")
                 .contains("\"completed\"")
@@ -189,7 +189,7 @@ impl Direct {
             "migrate-incoming",
             &format!(r#"{{"uri":"exec:cat {}"}}"#, self.path("state").display()),
         );
-        crate::until("the state is loaded", || {
+        until("the state is loaded", || {
             !running.execute("query-status", "{}").contains("inmigrate")
         });
         running.execute("cont", "{}");
@@ -314,5 +314,17 @@ fn ask(link: &Link, request: &Request) -> String {
         {
             return String::from_utf8_lossy(&reply).into_owned();
         }
+    }
+}
+
+/// Waits for something without an event, at a grain far below what is measured.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "never happened: {what}"
+        );
+        std::thread::sleep(Duration::from_micros(500));
     }
 }

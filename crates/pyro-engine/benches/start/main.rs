@@ -20,7 +20,7 @@ use pyro_engine::{Cancel, Environments, Layout, NoEvents};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn main() {
     let rounds = std::env::var("PYRO_BENCH_ROUNDS")
@@ -93,16 +93,4 @@ fn program() -> PathBuf {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/release/pyro"),
         PathBuf::from,
     )
-}
-
-/// Waits for something without an event, at a grain far below what is measured.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "never happened: {what}"
-        );
-        std::thread::sleep(Duration::from_micros(500));
-    }
 }

@@ -23,7 +23,7 @@ pub fn two_at_once(pyro: &Path) -> Vec<String> {
     let mut clients: Vec<Child> = Vec::new();
     for count in 1..=2 {
         clients.push(start());
-        crate::until("the VMM runs", || {
+        crate::direct::until("the VMM runs", || {
             clients
                 .iter()
                 .all(|client| vmm_below(client.id()).is_some())

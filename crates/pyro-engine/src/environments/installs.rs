@@ -12,6 +12,7 @@
 //! ```
 
 use super::catalog::Recipe;
+use super::guest_kernel::GuestKernel;
 use super::images::{self, Image, Stamp};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
@@ -47,6 +48,9 @@ pub struct Manifest {
     pub source_digest: Option<String>,
     /// Unix time in seconds.
     pub installed_at: f64,
+    /// Absent in manifests from before there was a choice.
+    #[serde(default)]
+    pub guest_kernel: GuestKernel,
     pub kernel_release: String,
     pub kernel_package: String,
     pub kernel_package_version: String,

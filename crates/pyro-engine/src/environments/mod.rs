@@ -16,10 +16,12 @@
 mod build;
 mod catalog;
 pub mod cpio;
+mod guest_kernel;
 mod images;
 mod installs;
 pub mod kernel;
 mod locks;
+mod minimal;
 pub mod modules;
 pub mod payloads;
 mod prune;
@@ -27,6 +29,7 @@ mod prune;
 mod tests;
 
 pub use catalog::{CATALOG_VERSION, Recipe};
+pub use guest_kernel::GuestKernel;
 pub use images::Image;
 pub use payloads::{
     Environment, EnvironmentList, Pruned, PulledEnvironment, Verified, VerifiedFile,
@@ -65,6 +68,8 @@ pub struct Installed {
     pub modules: Image,
     /// Release of the kernel, as `uname -r` says it.
     pub kernel_release: String,
+    /// Which kernel it is.
+    pub guest_kernel: GuestKernel,
 }
 
 impl Environments {
@@ -122,25 +127,26 @@ impl Environments {
         let source = if self.is_valid(recipe) {
             "cache"
         } else {
-            self.install(recipe, false, events, cancel)?
+            self.install(recipe, None, events, cancel)?
         };
         phase(events, "ready", recipe);
         Ok(self.pulled(recipe, source))
     }
 
-    /// Builds the environment anew, installed or not.
+    /// Builds the environment anew, installed or not, with this kernel.
     ///
     /// # Errors
     /// As [`Self::pull`].
     pub fn build(
         &self,
         name: &str,
+        guest_kernel: GuestKernel,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<PulledEnvironment> {
         let recipe = catalog::find(name)?;
         phase(events, "install", recipe);
-        let source = self.install(recipe, true, events, cancel)?;
+        let source = self.install(recipe, Some(guest_kernel), events, cancel)?;
         phase(events, "ready", recipe);
         Ok(self.pulled(recipe, source))
     }
@@ -211,6 +217,7 @@ impl Environments {
             name: manifest.name,
             version: manifest.version,
             kernel_release: manifest.kernel_release,
+            guest_kernel: manifest.guest_kernel,
         })
     }
 
@@ -248,11 +255,12 @@ impl Environments {
         matches!(installs::find(&self.layout, recipe), Found::Valid(_))
     }
 
-    /// Says where it came from.
+    /// Says where it came from. With a kernel it is built anew; without one it
+    /// is repaired, and keeps the kernel it had.
     fn install(
         &self,
         recipe: &Recipe,
-        anew: bool,
+        anew: Option<GuestKernel>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<&'static str> {
@@ -260,12 +268,15 @@ impl Environments {
         let notice = format!("another pyro is installing {}; waiting for it", recipe.name);
         let waiting = Some((events, notice.as_str()));
         let _lock = Lock::take(layout, &recipe.file_name(), waiting, cancel)?;
-        if !anew {
+        let guest_kernel = if let Some(guest_kernel) = anew {
+            guest_kernel
+        } else {
             if self.is_valid(recipe) {
                 return Ok("cache");
             }
             // a copied or restored cache has new inodes and the same bytes
             let manifest = installs::read(&installs::folder(layout, recipe)).ok();
+            let had = manifest.as_ref().map(|manifest| manifest.guest_kernel);
             if let Some(manifest) = manifest
                 && manifest.name == recipe.name
                 && manifest.version == recipe.version
@@ -274,9 +285,10 @@ impl Environments {
                 self.take_over(recipe, manifest, cancel)?;
                 return Ok("cache");
             }
-        }
+            had.unwrap_or_default()
+        };
         let partial = Partial::make(layout, &recipe.file_name(), cancel)?;
-        let built = build::build(recipe, &partial.path, events, cancel)?;
+        let built = build::build(layout, recipe, guest_kernel, &partial.path, events, cancel)?;
         self.keep(recipe, built, &partial, cancel)?;
         build::finished(recipe, events);
         Ok("mmdebstrap")
@@ -308,6 +320,7 @@ impl Environments {
             installed_at: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0.0, |time| time.as_secs_f64()),
+            guest_kernel: built.guest_kernel,
             kernel_release: built.kernel_release,
             kernel_package: built.kernel_package,
             kernel_package_version: built.kernel_package_version,
@@ -333,7 +346,11 @@ impl Environments {
 
     fn describe(&self, recipe: &Recipe) -> Environment {
         let folder = installs::folder(&self.layout, recipe);
-        let installed = self.is_valid(recipe);
+        let guest_kernel = match installs::find(&self.layout, recipe) {
+            Found::Valid(manifest) => Some(manifest.guest_kernel),
+            Found::Absent | Found::Damaged(_) => None,
+        };
+        let installed = guest_kernel.is_some();
         let manifest = folder.join(installs::MANIFEST).display().to_string();
         Environment {
             name: recipe.name.to_owned(),
@@ -354,6 +371,7 @@ impl Environments {
             compatibility: recipe.compatibility.to_owned(),
             catalog_version: CATALOG_VERSION.to_owned(),
             installed,
+            guest_kernel,
             cache_dir: self.layout.cache.display().to_string(),
             install_dir: folder.display().to_string(),
             install_manifest: installed.then_some(manifest),

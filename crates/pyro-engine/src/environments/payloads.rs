@@ -3,6 +3,7 @@
 //!
 //! Owns: the fields. Refuses: finding their values.
 
+use super::guest_kernel::GuestKernel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct Environment {
     pub catalog_version: String,
     /// Whether it is in the cache, complete and unaltered.
     pub installed: bool,
+    /// Kernel it boots; only when installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_kernel: Option<GuestKernel>,
     /// Root of the environment cache.
     pub cache_dir: String,
     /// Folder it is, or would be, installed in.
@@ -130,6 +134,7 @@ mod tests {
             compatibility: text(),
             catalog_version: text(),
             installed: manifest.is_some(),
+            guest_kernel: manifest.map(|_| GuestKernel::Minimal),
             cache_dir: text(),
             install_dir: text(),
             install_manifest: manifest.map(str::to_owned),
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_exactly_the_contracts() {
+    fn fields_are_the_contracts_and_the_guest_kernel() {
         let pulled = PulledEnvironment {
             environment: environment(Some("m")),
             kernel_image: String::new(),
@@ -156,6 +161,7 @@ mod tests {
                 "description",
                 "distribution",
                 "distribution_version",
+                "guest_kernel",
                 "install_dir",
                 "install_manifest",
                 "installed",
@@ -174,10 +180,9 @@ mod tests {
         let back: PulledEnvironment = serde_json::from_value(json).expect("parses");
         assert_eq!(back, pulled);
         let bare = serde_json::to_value(environment(None)).expect("serializes");
-        assert!(
-            bare.get("install_manifest").is_none(),
-            "only when installed"
-        );
+        for field in ["guest_kernel", "install_manifest"] {
+            assert!(bare.get(field).is_none(), "{field} only when installed");
+        }
         assert!(bare["oci_registry"].is_null(), "present, null");
     }
 }

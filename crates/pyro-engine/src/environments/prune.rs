@@ -10,6 +10,7 @@ use super::catalog;
 use super::images::{self, Stamp};
 use super::installs::{self, Found};
 use super::locks::{self, Lock, PARTIAL};
+use super::minimal;
 use super::payloads::Pruned;
 use crate::error::{Error, Result};
 use crate::events::Cancel;
@@ -58,6 +59,7 @@ pub fn prune(layout: &Layout, holders: &[Holder]) -> Result<Pruned> {
         freed_bytes += disk_use(image);
         remove_tree(image)?;
     }
+    minimal::sweep(layout)?;
     Ok(Pruned {
         count: folders.len(),
         deleted_environment_dirs: folders

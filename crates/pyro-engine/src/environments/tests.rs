@@ -48,6 +48,7 @@ impl Cache {
             fs::write(partial.path.join(file), text).expect("write");
         }
         let built = Built {
+            guest_kernel: GuestKernel::Debian,
             kernel_release: "6.1".to_owned(),
             kernel_package: "linux".to_owned(),
             kernel_package_version: "1".to_owned(),

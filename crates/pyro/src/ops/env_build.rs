@@ -1,7 +1,8 @@
 //! `pyro env build`.
 
-use crate::environments::PulledEnvironment;
+use crate::environments::{GuestKernel, PulledEnvironment};
 use crate::{Context, Effect, Operation, Pyro, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,16 @@ pub struct EnvBuildRequest {
     /// Name in the catalog, for example `debian:12`
     #[arg(value_name = "ENVIRONMENT")]
     pub environment: String,
+    /// Kernel of the guest: Debian's cloud kernel with all its modules, or a small one compiled here from Debian's source, which takes minutes the first time
+    #[arg(long, value_name = "KERNEL", default_value = "debian", value_parser = guest_kernel_parser())]
+    #[serde(default)]
+    pub guest_kernel: GuestKernel,
+}
+
+fn guest_kernel_parser() -> impl TypedValueParser<Value = GuestKernel> {
+    // The possible values are all the names, so one always matches.
+    PossibleValuesParser::new(GuestKernel::NAMED.map(|(name, _)| name))
+        .map(|name| GuestKernel::named(&name).unwrap_or_default())
 }
 
 /// `pyro env build`.
@@ -24,12 +35,19 @@ impl Operation for EnvBuild {
     const CLI: &'static [&'static str] = &["env", "build"];
     const PYTHON: Option<&'static str> = Some("build_environment");
     const EFFECT: Effect = Effect::Changes;
-    const EXAMPLES: &'static [&'static str] = &["pyro env build debian:12-build"];
+    const EXAMPLES: &'static [&'static str] = &[
+        "pyro env build debian:12-build",
+        "pyro env build debian:12 --guest-kernel minimal",
+    ];
     type Request = EnvBuildRequest;
     type Response = PulledEnvironment;
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
-        pyro.environments
-            .build(&request.environment, context.events, context.cancel)
+        pyro.environments.build(
+            &request.environment,
+            request.guest_kernel,
+            context.events,
+            context.cancel,
+        )
     }
 }

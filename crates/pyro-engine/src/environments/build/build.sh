@@ -1,41 +1,19 @@
-# Builds one environment. Runs as PID 1 of fresh mount and PID namespaces (and
-# a user namespace unless root started it); see namespaces.rs.
-#
-#   stdin      a pipe that pyro holds: its end means pyro is gone
-#   stdout     lines `pyro: <word> ...` for pyro, everything else is tool output
-#   P_OUT      partial folder; receives rootfs.ext4 vmlinuz modules/ packages kernel
-#   P_TMPFS    size of the tmpfs for the tree in MiB, 0 = a folder in P_OUT
-#   P_SUITE P_INCLUDE P_KERNEL   the recipe
-#   P_SOURCES  sources.list text, empty = mmdebstrap's own default
-set -u
-umask 022
-exec 3<&0 </dev/null 2>&1
-
+# Builds one environment: the frame's variables, and
+#   P_OUT      receives rootfs.ext4 vmlinuz modules/ packages kernel
+#   P_INCLUDE  packages of the recipe
+#   P_KERNEL   package that names the kernel; empty = vmlinuz, modules.builtin
+#              and the release in P_RELEASE are there already
 build() {
     set -eu
-    work=$P_OUT/work
-    mkdir -p "$work"
-    if [ "$P_TMPFS" != 0 ]; then
-        mount -t tmpfs -o "mode=0755,size=${P_TMPFS}m" pyro "$work"
-    fi
+    open_work
     tree=$work/tree
     mkdir "$work/kernel"
     cd "$work/kernel"
 
-    # a file, not an argument: an argument would show a mirror's password in `ps`
-    sources=
-    if [ -n "$P_SOURCES" ]; then
-        sources=$work/sources.list
-        (umask 077; printf '%s\n' "$P_SOURCES" >"$sources")
-    fi
-    # hosts that are not Debian do not trust Debian's keys by themselves
-    keyring=
-    archive=/usr/share/keyrings/debian-archive-keyring.gpg
-    if [ -e $archive ]; then keyring=--keyring=$archive; fi
-
     # the kernel comes through the chroot's own apt, so it is signed like the
     # rest; unpacked instead of installed, which would pull in initramfs-tools
     fetch='set -eu
+        [ -n "$P_KERNEL" ] || exit 0
         export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
         real=$(apt-cache depends "$P_KERNEL" | sed -n "s/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p" | head -n 1)
         apt-get -q download "${real:-$P_KERNEL}"
@@ -43,25 +21,23 @@ build() {
         dpkg-deb -x ./*.deb .
         rm ./*.deb'
 
-    # mmdebstrap hands a descriptor to dash by its number, and dash knows one
-    # digit only: what pyro's caller left open may not push it above 9. The
-    # shell here cannot close those either, but mmdebstrap comes with Perl.
-    clean='POSIX::close($_) for 3..1023; exec { $ARGV[0] } @ARGV; die "mmdebstrap: $!\n"'
-    # both options stay in the guest on purpose: they make its own apt faster.
-    # shellcheck disable=SC2086
-    perl -MPOSIX -e "$clean" mmdebstrap --verbose --mode=root --variant=minbase --architectures=amd64 \
-        --include="$P_INCLUDE" $keyring \
-        --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
-        --customize-hook="$fetch" \
-        "$P_SUITE" "$tree" $sources
+    debian "$tree" --variant=minbase --include="$P_INCLUDE" --customize-hook="$fetch"
 
     echo "pyro: step kernel"
-    modules=$(find "$work/kernel" -type d -path '*lib/modules/*' -prune | head -n 1)
-    release=${modules##*/}
-    echo "pyro: release $release"
-    cp "$work/kernel/boot/vmlinuz-$release" "$P_OUT/vmlinuz"
     mkdir -p "$tree/usr/lib/modules"
-    mv "$modules" "$tree/usr/lib/modules/$release"
+    if [ -n "$P_KERNEL" ]; then
+        modules=$(find "$work/kernel" -type d -path '*lib/modules/*' -prune | head -n 1)
+        release=${modules##*/}
+        cp "$work/kernel/boot/vmlinuz-$release" "$P_OUT/vmlinuz"
+        mv "$modules" "$tree/usr/lib/modules/$release"
+    else
+        # no module files; `modprobe` answers for what is built in
+        release=$P_RELEASE
+        mkdir "$tree/usr/lib/modules/$release"
+        cp "$P_OUT/modules.builtin" "$tree/usr/lib/modules/$release/"
+        : >"$tree/usr/lib/modules/$release/modules.order"
+    fi
+    echo "pyro: release $release"
     chroot "$tree" depmod "$release"
     cp -r "$tree/usr/lib/modules/$release" "$P_OUT/modules"
     find "$P_OUT/modules" -name '*.ko.xz' -exec xz -d {} +
@@ -110,16 +86,6 @@ CONF
         -d "$tree" "$P_OUT/rootfs.ext4" "${size}k"
     chmod 0600 "$P_OUT/rootfs.ext4" "$P_OUT/vmlinuz"
 
-    cd /
-    [ "$P_TMPFS" = 0 ] || umount "$work"
-    rm -rf "$work"
+    close_work
     echo "pyro: step done"
 }
-
-build &
-child=$!
-# When pyro dies, however it dies, the pipe ends; when PID 1 then exits, the
-# kernel kills what is left and drops the mounts.
-(cat <&3 >/dev/null; kill -KILL $child 2>/dev/null) &
-wait $child
-exit $?

@@ -1,6 +1,6 @@
-//! Runs the build script where nothing of it can outlive pyro.
+//! Runs a build script where nothing of it can outlive pyro.
 //!
-//! Owns: the namespaces, the pipe that ties the build to this process, the
+//! Owns: the script's frame, the namespaces, the pipe that ties the build to this process, the
 //! environment variables the tools see, the choice between tmpfs and folder.
 //! Refuses: relying on pyro's own cleaning up. PID 1 of the build reads a pipe
 //! that only pyro holds; when pyro goes, by `kill -9` too, the pipe ends, PID 1
@@ -8,12 +8,11 @@
 //! parent-death signal alone would follow the thread that forked.)
 //!
 //! ```text
-//! root:  unshare --mount --pid          sh build.sh
-//! user:  unshare --user --map-auto ...  sh build.sh   (newuidmap, /etc/subuid)
+//! root:  unshare --mount --pid          sh frame.sh + script
+//! user:  unshare --user --map-auto ...  sh frame.sh + script   (newuidmap, /etc/subuid)
 //! ```
 
 use super::super::cancelled;
-use super::super::catalog::Recipe;
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use std::collections::VecDeque;
@@ -25,14 +24,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const SCRIPT: &str = include_str!("build.sh");
+const FRAME: &str = include_str!("frame.sh");
 const POLL: Duration = Duration::from_millis(50);
 const TAIL: usize = 60;
 const MAX_LINE: u64 = 4096;
 /// Left to the host when the tree is kept in memory.
 const MEMORY_RESERVE_MIB: u64 = 512;
-/// Kernel and modules beside the images while they are sorted.
-const BESIDE_IMAGES_MIB: u64 = 320;
 /// Ordinary users have no sbin in PATH, and mke2fs and chroot are there.
 const SBIN: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 /// Everything else of the caller's environment stays out of maintainer scripts.
@@ -55,30 +52,43 @@ pub struct Outcome {
     pub tail: Vec<String>,
 }
 
-/// Runs the build script to its end; `each` sees every line.
+/// What to run.
+pub struct Job<'a> {
+    /// What is made, for messages.
+    pub name: &'a str,
+    /// Defines the shell function `build`.
+    pub script: &'a str,
+    /// Folder for the results.
+    pub partial: &'a Path,
+    /// Memory or disk the tree needs at its largest.
+    pub tree_mib: u64,
+    /// Disk the results need.
+    pub results_mib: u64,
+    /// What the script reads, beside the frame's own.
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
+/// Runs a build script to its end; `each` sees every line, and its error ends
+/// the build at once.
 ///
 /// # Errors
-/// A missing tool, too little space, or `cancelled`. A script that fails is
-/// an [`Outcome`].
+/// A missing tool, too little space, `cancelled`, or what `each` says. A
+/// script that fails is an [`Outcome`].
 pub fn run(
-    recipe: &Recipe,
-    partial: &Path,
-    sources: &str,
+    job: &Job<'_>,
     cancel: &Cancel,
-    mut each: impl FnMut(&str),
+    mut each: impl FnMut(&str) -> Result<()>,
 ) -> Result<Outcome> {
     check_tools()?;
-    let tmpfs_mib = tmpfs_mib(recipe);
-    check_space(recipe, partial, tmpfs_mib)?;
+    let tmpfs_mib = tmpfs_mib(job.tree_mib);
+    check_space(job, tmpfs_mib)?;
     let mut command = unshare(&["--mount", "--pid", "--fork", "--kill-child"]);
     command
-        .args(["sh", "-c", SCRIPT])
-        .env("P_OUT", partial)
+        .args(["sh", "-c"])
+        .arg(format!("{FRAME}\n{}\nwatched_build\n", job.script))
+        .env("P_OUT", job.partial)
         .env("P_TMPFS", tmpfs_mib.to_string())
-        .env("P_SUITE", recipe.suite)
-        .env("P_INCLUDE", recipe.packages().join(","))
-        .env("P_KERNEL", recipe.kernel_package)
-        .env("P_SOURCES", sources);
+        .envs(job.variables.iter().copied());
     let mut running = Running::start(command)?;
     let mut tail = VecDeque::new();
     loop {
@@ -88,7 +98,7 @@ pub fn run(
         match running.lines.recv_timeout(POLL) {
             Ok(line) => {
                 tracing::debug!(target: "pyro::build", "{line}");
-                each(&line);
+                each(&line)?; // as above
                 tail.push_back(line);
                 if tail.len() > TAIL {
                     tail.pop_front();
@@ -262,14 +272,14 @@ fn check_tools() -> Result<()> {
 }
 
 /// Size of the tmpfs; 0 when memory is short or `PYRO_BUILD_IN_FOLDER` is set.
-fn tmpfs_mib(recipe: &Recipe) -> u64 {
+fn tmpfs_mib(tree_mib: u64) -> u64 {
     let in_folder = std::env::var_os("PYRO_BUILD_IN_FOLDER").is_some_and(|value| !value.is_empty());
     let available = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| mem_available_mib(&text))
         .unwrap_or(0);
-    if !in_folder && available >= recipe.tree_mib + MEMORY_RESERVE_MIB {
-        recipe.tree_mib
+    if !in_folder && available >= tree_mib + MEMORY_RESERVE_MIB {
+        tree_mib
     } else {
         0
     }
@@ -283,12 +293,12 @@ fn mem_available_mib(meminfo: &str) -> Option<u64> {
     Some(kib / 1024)
 }
 
-fn check_space(recipe: &Recipe, partial: &Path, tmpfs_mib: u64) -> Result<()> {
-    let space = rustix::fs::statvfs(partial)
-        .map_err(|error| Error::io("look at", partial)(error.into()))?;
+fn check_space(job: &Job<'_>, tmpfs_mib: u64) -> Result<()> {
+    let space = rustix::fs::statvfs(job.partial)
+        .map_err(|error| Error::io("look at", job.partial)(error.into()))?;
     let free_mib = space.f_bavail.saturating_mul(space.f_frsize) >> 20;
-    let tree_mib = if tmpfs_mib == 0 { recipe.tree_mib } else { 0 };
-    let needed_mib = recipe.image_mib + BESIDE_IMAGES_MIB + tree_mib;
+    let tree_mib = if tmpfs_mib == 0 { job.tree_mib } else { 0 };
+    let needed_mib = job.results_mib + tree_mib;
     if free_mib >= needed_mib {
         return Ok(());
     }
@@ -296,8 +306,8 @@ fn check_space(recipe: &Recipe, partial: &Path, tmpfs_mib: u64) -> Result<()> {
         "no_space",
         format!(
             "{} needs {needed_mib} MiB while it is built, and {} has {free_mib} MiB free",
-            recipe.name,
-            partial.display()
+            job.name,
+            job.partial.display()
         ),
     )
     .hint("free some space, or move the cache with PYRO_ENVIRONMENT_CACHE_DIR"))
