@@ -214,9 +214,21 @@ fn carry_out(command: Command) -> Result<u8> {
             timeout,
             arguments,
         } => {
-            let lab = boot(&place, size, &suite::tests(&place)?)?;
-            let sink = Sink::own().map_err(cannot_share)?;
-            suite::run_tests(&lab, user, Duration::from_secs(timeout), &arguments, &sink)
+            let tests = suite::tests(&place)?;
+            let once = || {
+                let lab = boot(&place, size, &tests)?;
+                let sink = Sink::own().map_err(cannot_share)?;
+                suite::run_tests(&lab, user, Duration::from_secs(timeout), &arguments, &sink)
+            };
+            match once() {
+                // QEMU's emulation of SVM can lose the lab's own kernel, which
+                // says nothing about what is tested.
+                Err(error) if error.code == "guest_panic" => {
+                    say(&format!("{error}; once more in a fresh lab"));
+                    once()
+                }
+                other => other,
+            }
         }
         Command::Bench { size, timeout } => {
             let lab = boot(&place, size, &suite::bench()?)?;

@@ -39,8 +39,9 @@ use std::time::{Duration, Instant};
 /// answer. Under TCG on a loaded host it takes some 5 s; a kernel that hangs
 /// is ended then and tried once more.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a clone may take to answer.
-const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a clone may take to answer: milliseconds on hardware, and half a
+/// minute where eight start at once on emulated KVM.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The guest's device for [`Scratch`]; the base is `/dev/vda`.
 const SCRATCH_DEVICE: &str = "/dev/vdb";
 
