@@ -87,7 +87,10 @@ impl ByHand {
         put("/vsock", r#"{"guest_cid":3,"uds_path":"v.sock"}"#.into());
         put("/entropy", "{}".into());
         put("/actions", r#"{"action_type":"InstanceStart"}"#.into());
-        drop(running.hello());
+        let link = running.hello();
+        // As warm as pyro's own, so that the pair differs in what is around it.
+        assert!(ask(&link, &Request::WarmUp).contains("warmed_up"));
+        drop(link);
         by_hand.api("PATCH", "/vm", r#"{"state":"Paused"}"#);
         put("/snapshot/create", r#"{"snapshot_type":"Diff","snapshot_path":"state.snap","mem_file_path":"memory.snap"}"#.into());
         running.end();
