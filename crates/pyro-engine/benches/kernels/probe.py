@@ -31,8 +31,8 @@ def syscall(number, *arguments):
 def sh(script):
     done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["failed"])[-1]
-        raise OSError(last[:60])
+        first = (done.stderr.strip().splitlines() or ["failed"])[0]
+        raise OSError(first[:60])
     return done.stdout.strip()
 
 

@@ -343,6 +343,35 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stderr)]
+    fn real_build_ends_at_once_when_a_line_is_refused() {
+        if let Err(error) = check_tools() {
+            eprintln!("skipped: {error}");
+            return;
+        }
+        let partial = tempfile::tempdir().expect("tempdir");
+        let job = Job {
+            name: "x",
+            script: "build() { open_work; echo \"pyro: $WORD\"; sleep 600; }",
+            partial: partial.path(),
+            tree_mib: 1,
+            results_mib: 0,
+            variables: &[("WORD", "config")],
+        };
+        let started = std::time::Instant::now();
+        let refused = run(&job, &Cancel::default(), |line| {
+            if line == "pyro: config" {
+                return Err(Error::invalid("refused", "that line"));
+            }
+            Ok(())
+        });
+        assert_eq!(refused.err().map(|error| error.code), Some("refused"));
+        assert!(started.elapsed() < Duration::from_secs(30));
+        let mounts = std::fs::read_to_string("/proc/self/mounts").expect("proc");
+        assert!(!mounts.contains(&partial.path().display().to_string()));
+    }
+
+    #[test]
     fn removing_what_is_not_there_is_no_error() {
         let folder = tempfile::tempdir().expect("tempdir");
         remove_tree(&folder.path().join("nothing")).expect("no error");

@@ -1,6 +1,6 @@
 //! Turns the lines of a kernel's build into percent.
 //!
-//! Owns: how many files the compiler is expected to name, as counted once.
+//! Owns: how many files the build is expected to name, about.
 //! Refuses: exactness; a line it does not know changes nothing.
 
 use crate::events::{Event, EventSink};
