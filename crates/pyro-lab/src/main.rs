@@ -18,6 +18,7 @@ mod parts;
 mod place;
 mod recipe;
 mod suite;
+mod tally;
 mod terminal;
 
 use clap::{Args, Parser, Subcommand};
@@ -214,9 +215,14 @@ fn carry_out(command: Command) -> Result<u8> {
             timeout,
             arguments,
         } => {
-            let lab = boot(&place, size, &suite::tests(&place)?)?;
+            let extra = suite::tests(&place)?;
             let sink = Sink::own().map_err(cannot_share)?;
-            suite::run_tests(&lab, user, Duration::from_secs(timeout), &arguments, &sink)
+            let wanted = suite::Wanted {
+                user,
+                timeout: Duration::from_secs(timeout),
+                arguments: &arguments,
+            };
+            suite::run_tests(|| boot(&place, size, &extra), &wanted, &sink)
         }
         Command::Bench { size, timeout } => {
             let lab = boot(&place, size, &suite::bench()?)?;
