@@ -134,6 +134,11 @@ impl Lab {
         Ok(u8::try_from(exited.exit_code).unwrap_or(1))
     }
 
+    /// Whether it died of itself, and not of a command or a full disk.
+    pub fn is_lost(error: &Error) -> bool {
+        ["guest_panic", "guest_ended", "guest_agent"].contains(&error.code)
+    }
+
     /// A lab that is gone took its log along; this is all there is to look at.
     fn show_console(&self) {
         for line in self.guest.console().lines() {

@@ -18,6 +18,7 @@ mod parts;
 mod place;
 mod recipe;
 mod suite;
+mod tally;
 mod terminal;
 
 use clap::{Args, Parser, Subcommand};
@@ -214,21 +215,14 @@ fn carry_out(command: Command) -> Result<u8> {
             timeout,
             arguments,
         } => {
-            let tests = suite::tests(&place)?;
-            let once = || {
-                let lab = boot(&place, size, &tests)?;
-                let sink = Sink::own().map_err(cannot_share)?;
-                suite::run_tests(&lab, user, Duration::from_secs(timeout), &arguments, &sink)
+            let extra = suite::tests(&place)?;
+            let sink = Sink::own().map_err(cannot_share)?;
+            let wanted = suite::Wanted {
+                user,
+                timeout: Duration::from_secs(timeout),
+                arguments: &arguments,
             };
-            match once() {
-                // QEMU's emulation of SVM can lose the lab's own kernel, which
-                // says nothing about what is tested.
-                Err(error) if error.code == "guest_panic" => {
-                    say(&format!("{error}; once more in a fresh lab"));
-                    once()
-                }
-                other => other,
-            }
+            suite::run_tests(|| boot(&place, size, &extra), &wanted, &sink)
         }
         Command::Bench { size, timeout } => {
             let lab = boot(&place, size, &suite::bench()?)?;

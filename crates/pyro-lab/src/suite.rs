@@ -12,14 +12,20 @@
 use crate::cargo;
 use crate::job::{Job, User};
 use crate::machine::Lab;
-use crate::output::Sink;
+use crate::output::{Sink, say};
 use crate::parts::Extra;
 use crate::place::{Place, workspace};
+use crate::tally::{Tally, Verdicts};
 use pyro_engine::layout::make_private_dir;
 use pyro_engine::{Error, Result};
+use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// How many labs may die under the tests.
+const MOST_LOST: u32 = 3;
+/// Nextest's exit code for failed tests.
+const TESTS_FAILED: u8 = 100;
 const ENTER_TIMEOUT: Duration = Duration::from_secs(60);
 /// What nextest looks for in a checkout.
 const CHECKOUT: [&str; 2] = ["Cargo.toml", ".config/nextest.toml"];
@@ -73,15 +79,59 @@ pub fn tests(place: &Place) -> Result<Vec<Extra>> {
     Ok(extra)
 }
 
-/// Runs them; nextest's exit code.
-pub fn run_tests(
+/// What to run, and for how long.
+pub struct Wanted<'a> {
+    pub user: User,
+    pub timeout: Duration,
+    pub arguments: &'a [String],
+}
+
+/// Runs them; nextest's exit code. QEMU 7.2 now and then delivers an interrupt
+/// into the middle of a switch between the lab and a guest in it, of which the
+/// lab's kernel dies; what is left is then run in a new one.
+pub fn run_tests(boot: impl Fn() -> Result<Lab>, wanted: &Wanted<'_>, sink: &Sink) -> Result<u8> {
+    let began = Instant::now();
+    let mut all = Verdicts::default();
+    for lost in 0.. {
+        let lab = boot()?;
+        let tally = Tally::new(sink);
+        let ended = run_once(&lab, wanted, &all, sink, &tally);
+        all.extend(tally.verdicts());
+        match ended {
+            Err(error) if lost < MOST_LOST && Lab::is_lost(&error) => {
+                say(&format!(
+                    "the lab is gone ({error}); a new one runs what is left"
+                ));
+            }
+            Ok(_) if lost > 0 => return Ok(sum_up(&all, began)),
+            other => return other,
+        }
+    }
+    unreachable!("a lab too many is an error")
+}
+
+/// One summary in nextest's own form, which is what ci/test reads.
+fn sum_up(all: &Verdicts, began: Instant) -> u8 {
+    let (run, passed) = all.count();
+    let seconds = began.elapsed().as_secs_f64();
+    let failed = run - passed;
+    say("over all labs:");
+    let line = format!(
+        "     Summary [{seconds:>8.3}s] {run} tests run: {passed} passed, {failed} failed, 0 skipped\n"
+    );
+    // The exit code says it as well.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if failed == 0 { 0 } else { TESTS_FAILED }
+}
+
+fn run_once(
     lab: &Lab,
-    user: User,
-    timeout: Duration,
-    arguments: &[String],
+    wanted: &Wanted<'_>,
+    judged: &Verdicts,
     sink: &Sink,
+    tally: &Tally<'_>,
 ) -> Result<u8> {
-    enter(lab, user, sink)?;
+    enter(lab, wanted.user, sink)?;
     let words = [
         "cargo-nextest",
         "nextest",
@@ -90,15 +140,18 @@ pub fn run_tests(
         "--binaries-metadata=/programs/tests/binaries.json",
         "--cargo-metadata=/programs/tests/cargo.json",
         "--hide-progress-bar",
+        // The lab that died may have been at the last test.
+        "--no-tests=pass",
     ];
-    let mut job = Job::new(words, timeout);
-    job.words.extend(arguments.iter().cloned());
-    job.user = user;
+    let mut job = Job::new(words, wanted.timeout);
+    job.words
+        .extend(crate::tally::arguments(wanted.arguments, judged));
+    job.user = wanted.user;
     job.folder = Some(workspace().display().to_string());
     job.variables = ["CARGO_TERM_COLOR=never", "INSTA_UPDATE=no"]
         .map(str::to_owned)
         .into();
-    lab.run(&job, None, sink)
+    lab.run(&job, None, tally)
 }
 
 /// Builds the benchmark `backends`; what the drive of programs needs for it.
