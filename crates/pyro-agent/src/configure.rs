@@ -7,11 +7,11 @@
 //!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root
 //! ```
 
+use crate::clock;
 use crate::machine::{Machine, Phase};
 use crate::reply::failed;
 use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
-use crate::{clock, console};
 use pyro_proto::messages::{Configure, Configured, Failed};
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -49,24 +49,23 @@ fn process(wanted: &Configure) -> Result<Configured, Failed> {
             "bad_request",
             format!("an agent without a machine does not mount {device}"),
         )),
-        None => Ok(configured(Instant::now())),
+        None => Ok(configured(String::new())),
     }
 }
 
-fn configured(started: Instant) -> Configured {
+fn configured(steps: String) -> Configured {
     Configured {
         kernel: rustix::system::uname().release().to_string_lossy().into(),
-        micros: started.elapsed().as_micros() as u64,
+        steps,
     }
 }
 
 fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
-    let started = Instant::now();
-    let mut times = String::new();
-    let mut last = started;
+    let mut steps = String::new();
+    let mut last = Instant::now();
     let mut timed = |step: &str| {
         let now = Instant::now();
-        times += &format!(" {step}={}us", (now - last).as_micros());
+        steps += &format!(" {step}={}us", (now - last).as_micros());
         last = now;
     };
     let Some(device) = &wanted.scratch_device else {
@@ -94,8 +93,7 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     name_files(&wanted.hostname);
     machine.cgroups.set_up();
     timed("root");
-    console::line(&format!("configured:{times}"));
-    Ok(configured(started))
+    Ok(configured(steps))
 }
 
 /// Tells the image its name. Best effort: an image without /etc is no machine

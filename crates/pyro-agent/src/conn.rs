@@ -88,7 +88,9 @@ impl Read for Reader {
                     poll(&mut [PollFd::new(&*self.shared.fd, PollFlags::IN)], None)?;
                 }
                 // A socket whose other end is gone ends like one that was closed.
-                Err(Errno::CONNRESET | Errno::PIPE | Errno::NODEV) => return Ok(0),
+                Err(Errno::CONNRESET | Errno::NOTCONN | Errno::PIPE | Errno::NODEV) => {
+                    return Ok(0);
+                }
                 done => return Ok(done?),
             }
         }

@@ -49,7 +49,7 @@ fn start() -> std::io::Result<Side> {
         console::line(&format!("/dev was not completed: {error}"));
     }
     let (agents, own) = init_root::pair()?;
-    let side = keeper::split(move || init_root::wait_in_background(own))?;
+    let side = keeper::split(move || init_root::wait_in_background(own, root::NEW_ROOT))?;
     if matches!(side, Side::Agent) {
         init_root::keep(agents);
     }

@@ -13,7 +13,6 @@
 //!   agent: moves the mount <--1 byte-- done or not
 //! ```
 
-use crate::root::NEW_ROOT;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -34,12 +33,12 @@ pub fn keep(end: UnixStream) {
     let _ = TO_INIT.set(end);
 }
 
-/// In PID 1, which may have threads from here on.
-pub fn wait_in_background(mut end: UnixStream) {
+/// In PID 1, which may have threads from here on: waits to enter `new_root`.
+pub fn wait_in_background(mut end: UnixStream, new_root: &'static str) {
     std::thread::spawn(move || {
         let mut byte = [0];
         while end.read_exact(&mut byte).is_ok() {
-            let changed = change();
+            let changed = change(new_root);
             if end.write_all(&[u8::from(changed.is_ok())]).is_err() {
                 return;
             }
@@ -47,13 +46,13 @@ pub fn wait_in_background(mut end: UnixStream) {
     });
 }
 
-fn change() -> io::Result<()> {
-    std::env::set_current_dir(NEW_ROOT)?;
+fn change(new_root: &str) -> io::Result<()> {
+    std::env::set_current_dir(new_root)?;
     rustix::process::chroot(".")?;
     std::env::set_current_dir("/")
 }
 
-/// In the agent: has PID 1 enter [`NEW_ROOT`]. The agent of a plain process has
+/// In the agent: has PID 1 enter the new root. The agent of a plain process has
 /// no PID 1 to ask, and no kernel of its own.
 pub fn lead() -> io::Result<()> {
     let Some(mut end) = TO_INIT.get() else {

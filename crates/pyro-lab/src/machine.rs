@@ -15,7 +15,7 @@ use crate::place::Place;
 use pyro_engine::guest::{Command, Guest};
 use pyro_engine::start::{DEFAULT_SCRATCH_MIB, HostFacts, Scratch, initramfs};
 use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
-use pyro_vmm::qemu::{Qemu, QemuBinary};
+use pyro_vmm::qemu::Qemu;
 use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec};
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ impl Lab {
             ],
         };
         let qemu = Qemu {
-            binary: QemuBinary::find()?,
+            binary: parts.qemu.clone(),
             accelerator: Accelerator::Tcg,
             tsc_khz: HostFacts::load(&layout).tsc_khz,
         };

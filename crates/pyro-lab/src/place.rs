@@ -5,6 +5,7 @@
 //! |- root-<digest>/           environment cache of the lab's own root file system
 //! |- state/                   host facts
 //! |- firecracker/             firecracker, jailer (ci/install-firecracker)
+//! |- qemu/                    a newer QEMU than the system's, if need be (ci/install-lab-qemu)
 //! |- environments.ext4        drive with the environments that guests in the lab use
 //! |- programs.ext4            drive with pyro, firecracker, jailer and tests
 //! |- *.inputs                 digest of what the drive beside it was made of

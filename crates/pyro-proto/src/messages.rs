@@ -132,8 +132,8 @@ pub enum Reply {
 pub struct Configured {
     /// `uname -r` of the guest.
     pub kernel: String,
-    /// Microseconds the agent needed.
-    pub micros: u64,
+    /// What each of the agent's steps took, for a log.
+    pub steps: String,
 }
 
 /// How a command ended.

@@ -6,6 +6,8 @@
 //! backend that this host cannot run is left out with the reason. Run it by
 //! `make bench`, or with Firecracker by `make lab-bench`.
 
+#[path = "../start/asking.rs"]
+mod asking;
 #[path = "../start/pairs.rs"]
 mod pairs;
 
@@ -19,7 +21,6 @@ use pyro_engine::guest::{Command, Guest};
 use pyro_engine::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use pyro_engine::vms::payloads::BackendChoice;
 use pyro_engine::{Cancel, Environments, Layout, NoEvents};
-use pyro_vmm::Backend;
 use pyro_vmm::firecracker::{Firecracker, FirecrackerBinary};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -97,18 +98,30 @@ fn main() {
 }
 
 impl Bench<'_> {
-    fn start(&self) -> Started {
-        let scratch = Scratch::create(self.layout, DEFAULT_SCRATCH_MIB).expect("a scratch disk");
-        let wanted = Wanted {
+    fn scratch(&self) -> Scratch {
+        Scratch::create(self.layout, DEFAULT_SCRATCH_MIB).expect("a scratch disk")
+    }
+
+    fn wanted<'a>(&'a self, scratch: &'a Scratch) -> Wanted<'a> {
+        Wanted {
             installed: self.installed,
             vcpu_count: 1,
             mem_mib: MEM_MIB,
             hostname: "bench",
             backend: self.backend,
-            scratch: &scratch,
-        };
-        start::start(self.layout, &wanted, &NoEvents, &Cancel::default())
-            .unwrap_or_else(|error| panic!("{error}"))
+            scratch,
+        }
+    }
+
+    fn start(&self) -> Started {
+        let scratch = self.scratch();
+        start::start(
+            self.layout,
+            &self.wanted(&scratch),
+            &NoEvents,
+            &Cancel::default(),
+        )
+        .unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn clone_and_exec(&self) -> Duration {
@@ -129,20 +142,12 @@ impl Bench<'_> {
 
     /// The same kernel and agent without a template.
     fn cold_and_exec(&self, binary: &FirecrackerBinary) -> Duration {
-        let scratch = Scratch::create(self.layout, DEFAULT_SCRATCH_MIB).expect("a scratch disk");
-        let wanted = Wanted {
-            installed: self.installed,
-            vcpu_count: 1,
-            mem_mib: MEM_MIB,
-            hostname: "bench",
-            backend: self.backend,
-            scratch: &scratch,
-        };
+        let scratch = self.scratch();
         let backend = Firecracker {
             binary: binary.clone(),
         };
         let began = Instant::now();
-        let mut guest = start::cold_boot(&wanted, &backend as &dyn Backend, &Cancel::default())
+        let mut guest = start::cold_boot(&self.wanted(&scratch), &backend, &Cancel::default())
             .unwrap_or_else(|error| panic!("{error}"));
         run(&mut guest);
         began.elapsed()

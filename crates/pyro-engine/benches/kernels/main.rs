@@ -5,6 +5,8 @@
 //! `make bench-kernels`. It builds both environments into a cache of its own
 //! below `target/`; compiling the kernel takes minutes the first time.
 
+#[path = "../start/asking.rs"]
+mod asking;
 #[path = "../start/direct.rs"]
 mod direct;
 mod features;

@@ -3,10 +3,11 @@
 //! Owns: a command line and control session as one would write them by hand,
 //! the agent inside as the only thing shared with pyro.
 
+use crate::asking::{ask, now};
 use crate::tiny_init;
 use pyro_engine::environments::{Installed, cpio::Writer};
+use pyro_proto::Link;
 use pyro_proto::messages::{Command as GuestCommand, Configure, Exec, Hello, PROTOCOL, Request};
-use pyro_proto::{Incoming, Link};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -295,25 +296,6 @@ impl Running {
     fn end(mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
-    }
-}
-
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since.expect("after 1970").as_nanos()).expect("before 2554")
-}
-
-fn ask(link: &Link, request: &Request) -> String {
-    let stream = link
-        .open(&serde_json::to_vec(request).expect("JSON"))
-        .expect("a stream");
-    loop {
-        if let Incoming::Close(reply) = stream
-            .receive(Some(Instant::now() + Duration::from_secs(60)))
-            .expect("a reply")
-        {
-            return String::from_utf8_lossy(&reply).into_owned();
-        }
     }
 }
 

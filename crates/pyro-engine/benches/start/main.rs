@@ -10,6 +10,7 @@
 //! | cold boot to the agent's answer | the same kernel with an init of ten instructions |
 //! | memory of a second VM | the first one's |
 
+mod asking;
 mod direct;
 mod memory;
 mod pairs;

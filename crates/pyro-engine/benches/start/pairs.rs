@@ -1,10 +1,15 @@
 //! Two measurements in turns.
 //!
-//! Owns: medians, 95th percentiles and the ratio of medians.
+//! Owns: medians, 95th percentiles and the ratio of medians. Each measurement
+//! starts on a machine that has put away what the one before left: ending a
+//! machine goes on in the kernel (namespaces, memory) when its process is gone.
 
 use std::time::Duration;
 
 pub const HEADING: &str = "| what | N | median ms | p95 ms | baseline | median ms | p95 ms | ratio | aim |\n|---|---|---|---|---|---|---|---|---|";
+
+/// Some clean-up waits for two RCU grace periods.
+const SETTLE: Duration = Duration::from_millis(500);
 
 pub struct Pair {
     ours: Vec<Duration>,
@@ -17,6 +22,14 @@ impl Pair {
         mut ours: impl FnMut() -> Duration,
         mut base: impl FnMut() -> Duration,
     ) -> Self {
+        let mut ours = || {
+            std::thread::sleep(SETTLE);
+            ours()
+        };
+        let mut base = || {
+            std::thread::sleep(SETTLE);
+            base()
+        };
         // The first of each warms caches and is not counted.
         ours();
         base();

@@ -230,9 +230,9 @@ fn clone(
     let answered = began.elapsed();
     let configured = guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
     tracing::debug!(
-        "clone: loaded after {loaded:.1?}, answered after {answered:.1?}, configured after {:.1?} (agent {} us)",
+        "clone: loaded after {loaded:.1?}, answered after {answered:.1?}, configured after {:.1?} ({})",
         began.elapsed(),
-        configured.micros
+        configured.steps
     );
     Ok(guest)
 }

@@ -8,17 +8,20 @@ mod programs;
 
 use crate::ext4::Content;
 use crate::output::{Sink, say};
-use crate::place::Place;
+use crate::place::{Place, workspace};
 use crate::recipe::LAB;
 use pyro_engine::environments::Installed;
 use pyro_engine::{Cancel, Environments, Error, Result};
+use pyro_vmm::qemu::QemuBinary;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Everything on disk, open.
 pub struct Parts {
+    pub qemu: QemuBinary,
     pub root: Installed,
     pub environments: File,
     pub programs: File,
@@ -42,6 +45,7 @@ pub fn ensure(place: &Place, extra: &[Extra]) -> Result<Parts> {
     let cancel = Cancel::default();
     let root = Environments::new(&place.layout()).ensure_recipe(&LAB, &sink, &cancel)?;
     let parts = Parts {
+        qemu: qemu(place)?,
         root,
         environments: environments::ensure(place, &sink, &cancel)?,
         programs: programs::ensure(place, extra)?,
@@ -79,6 +83,38 @@ fn drive(
         ));
     }
     File::open(&path).map_err(Error::io("open", &path))
+}
+
+/// The system's, unless its emulated SVM is not to be trusted.
+fn qemu(place: &Place) -> Result<QemuBinary> {
+    let named = std::env::var_os("PYRO_QEMU_BIN").is_some_and(|value| !value.is_empty());
+    let folder = place.file("qemu");
+    if !named {
+        script("install-lab-qemu", &folder)?;
+    }
+    let own = folder.join("usr/bin/qemu-system-x86_64");
+    if !named && own.is_file() {
+        return Ok(QemuBinary::at(&own)?);
+    }
+    Ok(QemuBinary::find()?)
+}
+
+/// Runs a script of `ci/` that fills `folder` unless it is full.
+fn script(name: &str, folder: &Path) -> Result<()> {
+    let script = workspace().join("ci").join(name);
+    let status = Command::new(&script)
+        .arg(folder)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(Error::io("run", &script))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::runtime(
+        "lab_parts",
+        format!("{} failed ({status})", script.display()),
+    )
+    .hint(format!("what it fetches belongs into {}", folder.display())))
 }
 
 fn simple(place: &Place, name: &str, content: &Content) -> Result<File> {

@@ -4,14 +4,13 @@
 //! the caller has done, and fetching Firecracker by itself: ci/install-firecracker
 //! knows how.
 
-use super::{Extra, simple};
+use super::{Extra, script, simple};
 use crate::ext4::Content;
 use crate::output::say;
 use crate::place::{Place, workspace};
-use pyro_engine::{Error, Result};
+use pyro_engine::Result;
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 const FIRECRACKER: [&str; 2] = ["firecracker", "jailer"];
 
@@ -51,21 +50,5 @@ fn fetch_firecracker(place: &Place) -> Result<()> {
     if FIRECRACKER.iter().all(|name| folder.join(name).is_file()) {
         return Ok(());
     }
-    let script = workspace().join("ci/install-firecracker");
-    let status = Command::new(&script)
-        .arg(&folder)
-        .stdin(Stdio::null())
-        .status()
-        .map_err(Error::io("run", &script))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::runtime(
-        "lab_firecracker",
-        format!("{} failed ({status})", script.display()),
-    )
-    .hint(format!(
-        "put firecracker and jailer into {}",
-        folder.display()
-    )))
+    script("install-firecracker", &folder)
 }

@@ -10,7 +10,7 @@ use super::calls::{
     write_file,
 };
 use super::jail::Momentary;
-use super::view::{STAGING, Step};
+use super::step::{STAGING, Step};
 use super::{Identity, Launch, Level};
 use std::ffi::CString;
 use std::io;

@@ -22,7 +22,7 @@
 //! cannot do that (overlayfs) have no jailer.
 
 use super::Level;
-use super::view::{Step, staged, text};
+use super::step::{Step, staged, text};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

@@ -18,6 +18,7 @@ mod calls;
 mod cgroup;
 mod child;
 mod jail;
+mod step;
 mod view;
 
 pub use cgroup::{Limits, survey as survey_cgroups};

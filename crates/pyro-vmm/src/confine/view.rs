@@ -7,15 +7,10 @@
 
 use super::Level;
 use super::jail::{Jail, Momentary};
-use std::ffi::CString;
+use super::step::{Step, staged, text};
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// Where the new root is put together. Every Linux has the folder, and no
-/// confined program needs what is normally there.
-pub(super) const STAGING: &std::ffi::CStr = c"/sys";
 
 /// Which files are seen.
 #[derive(Debug)]
@@ -30,48 +25,6 @@ pub enum View<'a> {
     },
     /// What the jail names, and nothing else.
     Jail(Jail<'a>),
-}
-
-/// One step of building the view, below [`STAGING`].
-pub(super) enum Step {
-    Folder(CString),
-    Link {
-        target: CString,
-        path: CString,
-    },
-    /// Binds a folder or a file (for which an empty file is made first).
-    Bind {
-        from: CString,
-        path: CString,
-        is_file: bool,
-    },
-    /// A character device, made anew where the level allows it, else bound.
-    Device {
-        from: CString,
-        path: CString,
-        number: u64,
-    },
-    Proc(CString),
-    /// A copy of a file that cannot be mounted.
-    Copy {
-        fd: RawFd,
-        length: u64,
-        path: CString,
-    },
-    /// Binds a socket to a name anyone in the view may connect to.
-    Listen {
-        fd: RawFd,
-        path: CString,
-    },
-    Own {
-        path: CString,
-        uid: u32,
-    },
-    /// Tells an inotify instance what is made in a folder.
-    Watch {
-        fd: RawFd,
-        path: CString,
-    },
 }
 
 impl View<'_> {
@@ -168,13 +121,4 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
     steps.push(Step::Folder(staged(Path::new("proc"))));
     steps.push(Step::Proc(staged(Path::new("proc"))));
     steps
-}
-
-/// Where a path of the view is while it is put together.
-pub(super) fn staged(name: &Path) -> CString {
-    text(&Path::new("/sys").join(name))
-}
-
-pub(super) fn text(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }

@@ -8,10 +8,15 @@ use crate::error::VmmError;
 use crate::machine::{Accelerator, Backend, Capabilities, Machine, MachineSpec};
 use crate::program::{self, Located, Lookup};
 use crate::template::Template;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const PROGRAM: &str = "qemu-system-x86_64";
+const LOOKUP: Lookup<'_> = Lookup {
+    program: "qemu-system-x86_64",
+    variable: "PYRO_QEMU_BIN",
+    fallback: None,
+};
 /// It prints its version within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,12 +36,17 @@ impl QemuBinary {
     /// # Errors
     /// [`VmmError::Missing`], or [`VmmError::NotAProgram`].
     pub fn find() -> Result<Self, VmmError> {
-        let lookup = Lookup {
-            program: PROGRAM,
-            variable: "PYRO_QEMU_BIN",
-            fallback: None,
-        };
-        let Located { path, identity, .. } = lookup.find()?;
+        let Located { path, identity, .. } = LOOKUP.find()?;
+        Ok(Self { path, identity })
+    }
+
+    /// The one at `path`.
+    ///
+    /// # Errors
+    /// As [`QemuBinary::find`].
+    pub fn at(path: &Path) -> Result<Self, VmmError> {
+        let Located { path, identity, .. } =
+            LOOKUP.find_in(Some(path.to_owned()), OsStr::new(""))?;
         Ok(Self { path, identity })
     }
 
