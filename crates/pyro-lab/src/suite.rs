@@ -38,7 +38,7 @@ const ENTER: &str = r#"
     mkdir -p "$1/target/test-cache" "$1/target/tmp"
     for folder in "$1"/crates/*; do [ ! -d "$folder" ] || chown "$2:" "$folder"; done
     chown "$2:" "$1" "$1/target" "$1/target/tmp"
-    mount --bind "/cache/$2" "$1/target/test-cache"
+    mount --rbind "/cache/$2" "$1/target/test-cache"
 "#;
 
 /// Builds the tests; what the drive of programs needs for them.
@@ -86,7 +86,7 @@ pub struct Wanted<'a> {
     pub arguments: &'a [String],
 }
 
-/// Runs them; nextest's exit code. QEMU 7.2 now and then delivers an interrupt
+/// Runs them; nextest's exit code. An old QEMU now and then delivers an interrupt
 /// into the middle of a switch between the lab and a guest in it, of which the
 /// lab's kernel dies; what is left is then run in a new one.
 pub fn run_tests(boot: impl Fn() -> Result<Lab>, wanted: &Wanted<'_>, sink: &Sink) -> Result<u8> {
