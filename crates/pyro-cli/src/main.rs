@@ -36,6 +36,15 @@ fn enter(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
         tree::Chosen::Row(row, matches) => call::call(row, matches),
         tree::Chosen::Completions(matches) => generators::completions(matches),
         tree::Chosen::Man(matches) => generators::man(matches),
+        tree::Chosen::Supervise(id) => supervise(id),
+    }
+}
+
+/// Its stderr is a file that the client shows when this fails at once.
+fn supervise(id: &str) -> u8 {
+    match pyro::Layout::from_env().and_then(|layout| pyro::supervise(&layout, id)) {
+        Ok(()) => 0,
+        Err(error) => failure::show(&error, false),
     }
 }
 

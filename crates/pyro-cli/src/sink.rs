@@ -52,6 +52,13 @@ impl<'a> Sink<'a> {
         });
     }
 
+    /// Text for stderr that ends its own lines.
+    pub fn text(&self, text: &str) {
+        self.above_the_bar(|| {
+            let _ = Stream::Stderr.write(text.as_bytes(), self.cancel);
+        });
+    }
+
     pub fn finish(&self) {
         let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bar)) = bar.take() {

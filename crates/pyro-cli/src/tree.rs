@@ -10,11 +10,19 @@ use std::path::PathBuf;
 
 /// Id of the flag that every command has.
 pub const JSON: &str = "json";
+/// Id of the flag of commands that make something with an id.
+pub const ID_ONLY: &str = "id-only";
+/// Name of the command by which a workspace's supervisor starts.
+const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 2] = [
+const GROUPS: [(&str, &str); 3] = [
     (
         "env",
         "Manage environments, the systems that VMs are made of",
+    ),
+    (
+        "workspace",
+        "Machines with a disk that stay until they are deleted",
     ),
     (
         "setup",
@@ -27,9 +35,11 @@ The path:
   pyro doctor                            what this machine can do, and what to mend
   pyro prepare                           install debian:12 and prove that VMs of it run
   pyro run debian:12 -- git --version    one command in a VM of its own
+  pyro workspace create debian:12 --name demo    a machine that stays
+  pyro workspace exec demo -- git --version      a command in it
 A later release adds `pyro mcp serve`, which gives a chat host the same computer.
 
-Exit codes: 0 success; `run` and `demo` exit with the guest's code (128 + n after
+Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
 signal n, 124 at the deadline); 125 pyro's own error, with its remedy; 2 usage;
 130, 143, 129 after Ctrl-C, TERM, HUP.
 
@@ -44,6 +54,8 @@ pub enum Chosen<'a> {
     Completions(&'a ArgMatches),
     /// The man pages.
     Man(&'a ArgMatches),
+    /// A workspace's supervisor, by the workspace's id.
+    Supervise(&'a str),
 }
 
 pub fn tree() -> Command {
@@ -69,7 +81,9 @@ pub fn tree() -> Command {
             }
         };
     }
-    root.subcommand(completions()).subcommand(man())
+    root.subcommand(completions())
+        .subcommand(man())
+        .subcommand(supervise())
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
@@ -95,9 +109,18 @@ fn leaf(row: &Row, name: &'static str) -> Command {
         .iter()
         .map(|example| format!("\n  {example}"))
         .collect();
-    (row.augment)(Command::new(name))
-        .arg(json)
-        .after_help(format!("Examples:{examples}"))
+    let command = (row.augment)(Command::new(name)).arg(json);
+    let command = match row.id_field {
+        None => command,
+        Some(_) => command.arg(
+            Arg::new(ID_ONLY)
+                .long("id-only")
+                .action(ArgAction::SetTrue)
+                .conflicts_with(JSON)
+                .help("Print the id and nothing else"),
+        ),
+    };
+    command.after_help(format!("Examples:{examples}"))
 }
 
 fn completions() -> Command {
@@ -130,6 +153,13 @@ fn man() -> Command {
         .after_help("Examples:\n  pyro man --out ~/.local/share/man/man1")
 }
 
+fn supervise() -> Command {
+    Command::new(SUPERVISE)
+        .about("Run a workspace in the background; pyro calls this")
+        .hide(true)
+        .arg(Arg::new("id").value_name("ID").required(true))
+}
+
 pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
     let mut words = Vec::new();
     let mut deepest = matches;
@@ -140,6 +170,9 @@ pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
     match words.as_slice() {
         ["completions"] => Chosen::Completions(deepest),
         ["man"] => Chosen::Man(deepest),
+        [SUPERVISE] => {
+            Chosen::Supervise(deepest.get_one::<String>("id").map_or("", String::as_str))
+        }
         words => match rows().find(|row| row.cli == words) {
             Some(row) => Chosen::Row(row, deepest),
             // The parser only accepts what tree() made.

@@ -20,7 +20,8 @@
 //! `- .templates/<key>/       frozen VMs, owned by `templates`
 //!
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
-//! `- host.json               what was measured on this host boot (TSC rate, KVM proof)
+//! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
+//! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
 //! Owns: the two roots and the paths under them. Refuses: creating anything
@@ -104,6 +105,12 @@ impl Layout {
     #[must_use]
     pub fn templates(&self) -> PathBuf {
         self.cache.join(".templates")
+    }
+
+    /// Folder of workspaces.
+    #[must_use]
+    pub fn workspaces(&self) -> PathBuf {
+        self.state.join("workspaces")
     }
 
     /// What was measured on this host boot.

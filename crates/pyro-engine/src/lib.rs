@@ -1,4 +1,4 @@
-//! Environments, one-shot VMs and (later) workspaces: everything pyro does,
+//! Environments, one-shot VMs and workspaces: everything pyro does,
 //! without any door.
 //!
 //! Owns: what is on disk ([`layout`]), what this machine can do ([`doctor`]),
@@ -19,6 +19,7 @@ pub mod prepare;
 pub mod prune;
 pub mod start;
 pub mod vms;
+pub mod workspaces;
 
 pub use environments::Environments;
 pub use error::{Error, Kind, Result};

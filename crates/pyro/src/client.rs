@@ -7,15 +7,18 @@
 use crate::operation::{Context, Operation};
 use crate::ops;
 use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
+use crate::workspaces::payloads as workspaces;
 use crate::{Layout, Result, vm_spec};
 use pyro_engine::Environments;
 use pyro_engine::vms::Vms;
+use pyro_engine::workspaces::Workspaces;
 
 /// Access to everything pyro does.
 pub struct Pyro {
     pub(crate) layout: Layout,
     pub(crate) environments: Environments,
     pub(crate) vms: Vms,
+    pub(crate) workspaces: Workspaces,
     backend: Option<String>,
 }
 
@@ -38,6 +41,7 @@ impl Pyro {
         Self {
             environments: Environments::new(&layout),
             vms: Vms::new(&layout),
+            workspaces: Workspaces::new(&layout),
             backend: None,
             layout,
         }
@@ -95,6 +99,16 @@ methods! {
     delete_vm(ops::vm_delete::VmDeleteRequest) -> DeletedVm = ops::vm_delete::VmDelete;
     status_vm(ops::vm_status::VmStatusRequest) -> VmInfo = ops::vm_status::VmStatus;
     network_info_vm(ops::vm_network_info::VmNetworkInfoRequest) -> NetworkInfo = ops::vm_network_info::VmNetworkInfo;
+    create_workspace(ops::workspace_create::WorkspaceCreateRequest) -> workspaces::Workspace = ops::workspace_create::WorkspaceCreate;
+    list_workspaces(ops::workspace_list::WorkspaceListRequest) -> workspaces::WorkspaceList = ops::workspace_list::WorkspaceListOperation;
+    update_workspace(ops::workspace_update::WorkspaceUpdateRequest) -> workspaces::Workspace = ops::workspace_update::WorkspaceUpdate;
+    status_workspace(ops::workspace_status::WorkspaceStatusRequest) -> workspaces::Workspace = ops::workspace_status::WorkspaceStatus;
+    logs_workspace(ops::workspace_logs::WorkspaceLogsRequest) -> workspaces::WorkspaceLogs = ops::workspace_logs::WorkspaceLogs;
+    stop_workspace(ops::workspace_stop::WorkspaceStopRequest) -> workspaces::Workspace = ops::workspace_stop::WorkspaceStop;
+    start_workspace(ops::workspace_start::WorkspaceStartRequest) -> workspaces::Workspace = ops::workspace_start::WorkspaceStart;
+    reset_workspace(ops::workspace_reset::WorkspaceResetRequest) -> workspaces::Workspace = ops::workspace_reset::WorkspaceReset;
+    delete_workspace(ops::workspace_delete::WorkspaceDeleteRequest) -> workspaces::DeletedWorkspace = ops::workspace_delete::WorkspaceDelete;
+    exec_workspace(ops::workspace_exec::WorkspaceExecRequest) -> workspaces::WorkspaceExec = ops::workspace_exec::WorkspaceExec;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;

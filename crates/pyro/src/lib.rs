@@ -18,11 +18,13 @@
 
 mod client;
 pub mod command_line;
+pub mod labels;
 pub mod operation;
 pub mod ops;
 mod vm_spec;
 
 pub use client::Pyro;
 pub use operation::{Context, Effect, Operation, Row};
+pub use pyro_engine::workspaces::supervisor::run as supervise;
 pub use pyro_engine::{Cancel, Error, Event, EventSink, Kind, Layout, NoEvents, Result};
-pub use pyro_engine::{doctor, environments, vms};
+pub use pyro_engine::{doctor, environments, vms, workspaces};

@@ -75,6 +75,8 @@ pub trait Operation {
     const EFFECT: Effect;
     /// Complete command lines for the help text; each one parses.
     const EXAMPLES: &'static [&'static str];
+    /// Field of the response that `--id-only` prints, where there is one.
+    const ID_FIELD: Option<&'static str> = None;
     /// What it takes: flags for the CLI, a closed object for JSON.
     type Request: clap::Args + Serialize + DeserializeOwned + JsonSchema;
     /// What it returns, on every door.
@@ -99,6 +101,8 @@ pub struct Row {
     pub effect: Effect,
     /// [`Operation::EXAMPLES`].
     pub examples: &'static [&'static str],
+    /// [`Operation::ID_FIELD`].
+    pub id_field: Option<&'static str>,
     /// Adds the request's arguments and its doc comment to a command.
     pub augment: fn(clap::Command) -> clap::Command,
     /// Schema of the request; closed.
@@ -123,6 +127,7 @@ impl Row {
             python: O::PYTHON,
             effect: O::EFFECT,
             examples: O::EXAMPLES,
+            id_field: O::ID_FIELD,
             augment: <O::Request as clap::Args>::augment_args,
             request_schema: || schemars::schema_for!(O::Request),
             response_schema: || schemars::schema_for!(O::Response),

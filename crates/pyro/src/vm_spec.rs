@@ -1,4 +1,4 @@
-//! Defaults of what a one-shot VM is made of.
+//! Defaults of what one-shot VMs and workspaces are made of.
 //!
 //! Owns: the defaults, and the choice of the VMM from the request, then
 //! `PYRO_BACKEND`. Refuses: checking ranges, which the engine does for every
@@ -25,6 +25,13 @@ pub const fn timeout_seconds() -> u64 {
 }
 pub const fn ttl_seconds() -> u64 {
     600
+}
+
+pub const fn workspace_ttl_seconds() -> u64 {
+    4 * 3600
+}
+pub const fn disk_mib() -> u64 {
+    32 * 1024
 }
 
 /// A VM of the default size.

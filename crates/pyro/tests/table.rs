@@ -184,7 +184,7 @@ fn ranges_in_schemas_are_the_engines() {
 #[test]
 fn only_rows_that_end_something_destroy() {
     for row in TABLE {
-        let ends = ["delete", "prune", "exec", "reap"]
+        let ends = ["delete", "prune", "vm_exec", "reap", "reset"]
             .iter()
             .any(|verb| row.name.contains(verb));
         assert_eq!(row.effect == Effect::Destroys, ends, "{}", row.name);

@@ -5,6 +5,7 @@
 mod doctor;
 mod environment;
 mod setup;
+mod workspace;
 
 use crate::sink::Sink;
 use serde::Serialize;
@@ -38,9 +39,31 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "doctor" => doctor::report(response),
         "prepare" => prepared(response),
         "setup_firecracker" => setup::firecracker(response),
+        "workspace_create" | "workspace_status" | "workspace_update" => {
+            workspace::block("Workspace", response)
+        }
+        "workspace_start" => workspace::block("Started workspace", response),
+        "workspace_stop" => workspace::block("Stopped workspace", response),
+        "workspace_reset" => workspace::block("Reset workspace", response),
+        "workspace_list" => workspace::list(response),
+        "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
+        "workspace_exec" => {
+            sink.line(&workspace::exec_summary(response));
+            String::new()
+        }
+        "workspace_logs" => {
+            let (stdout, stderr) = workspace::logs(response);
+            sink.text(&stderr);
+            stdout
+        }
         // demo, and every operation that has no human form of its own.
         _ => json(response),
     }
+}
+
+/// The id alone.
+pub fn id(response: &Value, field: &str) -> String {
+    format!("{}\n", text(response, field))
 }
 
 fn run_summary(response: &Value) -> String {

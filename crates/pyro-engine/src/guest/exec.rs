@@ -52,7 +52,6 @@ impl Guest {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Finished> {
-        let _woken = self.end_on(cancel)?;
         let request = Request::Exec(Exec {
             command: messages::Command::Shell(command.shell.to_owned()),
             env: std::collections::BTreeMap::new(),
@@ -66,6 +65,9 @@ impl Guest {
             Ok(stream) => Arc::new(stream),
             Err(error) => return Err(self.explain("running the command", &error, cancel)),
         };
+        // This command only: others run on the same connection.
+        let given_up = stream.clone();
+        let _woken = cancel.on_cancel(move || given_up.abort());
         let _stdin = command
             .stdin
             .map(|file| StdinPump::start(file, stream.clone()))
@@ -100,12 +102,12 @@ impl Guest {
 }
 
 /// Copies a file descriptor into a stream until either ends.
-struct StdinPump {
+pub(crate) struct StdinPump {
     stop: Arc<OwnedFd>,
 }
 
 impl StdinPump {
-    fn start(mut file: File, stream: Arc<Stream>) -> Result<Self> {
+    pub(crate) fn start(mut file: File, stream: Arc<Stream>) -> Result<Self> {
         let stop = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)
             .map(Arc::new)
             .map_err(|error| {

@@ -12,8 +12,9 @@
 mod exec;
 mod output;
 
+pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};
-pub use output::{Captured, Output};
+pub use output::{Captured, KEPT_BYTES, Output};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
@@ -21,6 +22,7 @@ use pyro_proto::messages::{Configure, Configured, Hello, PROTOCOL, Reply, Reques
 use pyro_proto::{Incoming, Link, LinkError};
 use pyro_vmm::{Machine, VmmError};
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -165,7 +167,7 @@ impl Guest {
     }
 
     /// Powers the guest off in order, or ends it when that takes too long.
-    pub fn power_off(self) {
+    pub fn power_off(&self) {
         // Whether the agent could still answer does not matter: the wait
         // below decides.
         let _ = self.ask(
@@ -187,6 +189,32 @@ impl Guest {
             .machine
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the machine at once.
+    pub fn kill(&self) {
+        self.locked().kill();
+    }
+
+    /// Readable once the machine is gone.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn end_handle(&self) -> Result<OwnedFd> {
+        Ok(self.locked().confined().end_handle()?)
+    }
+
+    /// Whether the machine is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.locked().wait(Duration::ZERO).is_some()
+    }
+
+    /// Why the machine is gone, in one sentence.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        self.explain("idle", &LinkError::Closed, &Cancel::default())
+            .message
     }
 
     fn locked(&self) -> MutexGuard<'_, Box<dyn Machine>> {

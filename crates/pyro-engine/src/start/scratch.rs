@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -35,7 +36,7 @@ impl Scratch {
     /// # Errors
     /// `no_space`, `read_only`, `mke2fs_missing`, `io`, each naming the path.
     pub fn create(layout: &Layout, size_mib: u64) -> Result<Self> {
-        let empty = empty_image(layout, size_mib)?;
+        let empty = empty_image(layout, size_mib, Kind::OneShot)?;
         let source = File::open(&empty.path).map_err(Error::io("open", &empty.path))?;
         // A temporary image's folder is about to go.
         let folder = match empty._temporary {
@@ -44,6 +45,45 @@ impl Scratch {
         };
         sweep(folder);
         Self::copied(&source, folder)
+    }
+
+    /// Makes an empty one with a name, whose file system has a journal: it
+    /// outlives the machine, however that ends.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_at(layout: &Layout, size_mib: u64, path: &Path) -> Result<Self> {
+        let empty = empty_image(layout, size_mib, Kind::Kept)?;
+        let source = File::open(&empty.path).map_err(Error::io("open", &empty.path))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(Error::io("create", path))?;
+        copy_sparse(&source, &file).map_err(Error::io("copy a scratch image into", path))?;
+        Ok(Self::named(file, path))
+    }
+
+    /// One that was made before.
+    ///
+    /// # Errors
+    /// `io`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(Error::io("open", path))?;
+        Ok(Self::named(file, path))
+    }
+
+    fn named(file: File, path: &Path) -> Self {
+        Self {
+            file,
+            folder: path.parent().unwrap_or(Path::new("/")).to_owned(),
+        }
     }
 
     /// The same content in a new file. A VMM that opens by name takes the one
@@ -95,6 +135,15 @@ fn sweep(folder: &Path) {
     }
 }
 
+/// What becomes of a disk when its machine ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It goes, too, so it has no journal.
+    OneShot,
+    /// It stays.
+    Kept,
+}
+
 struct Empty {
     path: PathBuf,
     /// Keeps an image that could not go into the cache.
@@ -103,9 +152,12 @@ struct Empty {
 
 /// The image to copy; made on first use. A cache that cannot be written
 /// (installed for all users) makes it anew each time, beside the state.
-fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
+fn empty_image(layout: &Layout, size_mib: u64, kind: Kind) -> Result<Empty> {
     let folder = layout.scratch();
-    let path = folder.join(format!("{size_mib}.ext4"));
+    let path = folder.join(match kind {
+        Kind::OneShot => format!("{size_mib}.ext4"),
+        Kind::Kept => format!("{size_mib}-journal.ext4"),
+    });
     if path.is_file() && rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK).is_ok() {
         return Ok(Empty {
             path,
@@ -115,7 +167,7 @@ fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
     if make_private_dir(&folder).is_ok()
         && let Ok(temporary) = tempfile::NamedTempFile::new_in(&folder)
     {
-        format(temporary.path(), size_mib)?;
+        format(temporary.path(), size_mib, kind)?;
         temporary
             .persist(&path)
             .map_err(|error| Error::io("rename into place", &path)(error.error))?;
@@ -129,14 +181,14 @@ fn empty_image(layout: &Layout, size_mib: u64) -> Result<Empty> {
         .map_err(Error::io("make a folder in", &layout.state))?;
     let path = temporary.path().join("scratch.ext4");
     File::create(&path).map_err(Error::io("create", &path))?;
-    format(&path, size_mib)?;
+    format(&path, size_mib, kind)?;
     Ok(Empty {
         path,
         _temporary: Some(temporary),
     })
 }
 
-fn format(path: &Path, size_mib: u64) -> Result<()> {
+fn format(path: &Path, size_mib: u64, kind: Kind) -> Result<()> {
     let file = File::options()
         .write(true)
         .open(path)
@@ -145,13 +197,16 @@ fn format(path: &Path, size_mib: u64) -> Result<()> {
         .map_err(Error::io("size", path))?;
     let output = Command::new("mke2fs")
         .args(["-q", "-F", "-t", "ext4", "-m", "0"])
-        // A one-shot guest's disk dies with it: no journal, nothing reserved
-        // for growth, and the guest is told to leave the inode tables alone.
+        // Nothing is reserved for growth, and the guest is told to leave the
+        // inode tables alone: holes of the file read as zeros already, also
+        // those of the journal.
+        .args(match kind {
+            Kind::OneShot => ["-O", "^has_journal,^resize_inode"].as_slice(),
+            Kind::Kept => &["-O", "has_journal,^resize_inode", "-J", "size=32"],
+        })
         .args([
-            "-O",
-            "^has_journal,^resize_inode",
             "-E",
-            "lazy_itable_init=1,nodiscard,root_owner=0:0",
+            "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0",
         ])
         .arg(path)
         .env("PATH", search_path())

@@ -7,9 +7,13 @@ use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+pub(crate) fn size(vcpu_count: u32, mem_mib: u32) -> Result<()> {
+    within("vcpu_count", vcpu_count, &VCPU_COUNT_RANGE)?;
+    within("mem_mib", mem_mib, &MEM_MIB_RANGE)
+}
+
 pub(super) fn spec(spec: &VmSpec) -> Result<()> {
-    within("vcpu_count", spec.vcpu_count, &VCPU_COUNT_RANGE)?;
-    within("mem_mib", spec.mem_mib, &MEM_MIB_RANGE)?;
+    size(spec.vcpu_count, spec.mem_mib)?;
     within("ttl_seconds", spec.ttl_seconds, &TTL_SECONDS_RANGE)?;
     if spec.network {
         return Err(Error::runtime(
@@ -22,7 +26,7 @@ pub(super) fn spec(spec: &VmSpec) -> Result<()> {
 }
 
 /// A command's deadline is at least a second.
-pub(super) fn timeout(timeout_seconds: u64) -> Result<()> {
+pub(crate) fn timeout(timeout_seconds: u64) -> Result<()> {
     if timeout_seconds > 0 {
         return Ok(());
     }
@@ -32,7 +36,7 @@ pub(super) fn timeout(timeout_seconds: u64) -> Result<()> {
     )
 }
 
-pub(super) fn command(command: &str) -> Result<()> {
+pub(crate) fn command(command: &str) -> Result<()> {
     if command.trim().is_empty() {
         return Err(Error::invalid("empty_command", "the command is empty")
             .hint("put the command after --, for example: pyro run debian:12 -- git --version"));
@@ -46,7 +50,7 @@ pub(super) fn command(command: &str) -> Result<()> {
     Ok(())
 }
 
-fn within<T: PartialOrd + Display + Copy>(
+pub(crate) fn within<T: PartialOrd + Display + Copy>(
     name: &str,
     value: T,
     range: &RangeInclusive<T>,

@@ -9,7 +9,7 @@
 //!                 `-------- delete, expiry (idle) ----------'--> gone
 //! ```
 
-mod checks;
+pub(crate) mod checks;
 mod one_shot;
 pub mod payloads;
 

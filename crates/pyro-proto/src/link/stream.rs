@@ -212,6 +212,15 @@ impl Stream {
     /// [`LinkError::Refused`] above [`MAX_CONTROL_BYTES`], otherwise why the
     /// stream is over.
     pub fn close(self, reply: &[u8]) -> Result<(), LinkError> {
+        self.finish(reply)
+    }
+
+    /// As [`Self::close`], for a stream that another thread still waits on:
+    /// its wait ends with [`LinkError::Closed`].
+    ///
+    /// # Errors
+    /// As [`Self::close`].
+    pub fn finish(&self, reply: &[u8]) -> Result<(), LinkError> {
         if reply.len() > MAX_CONTROL_BYTES {
             return Err(LinkError::Refused("the reply is too large".into()));
         }
@@ -221,9 +230,30 @@ impl Stream {
                 return Err(error.clone());
             }
             state.closed = true;
+            state.over = Some(LinkError::Closed);
+            self.cell.wake(state);
         }
         let close = frame::encode(Kind::Close, 0, self.id, reply);
         self.link.write(self.session, &close)
+    }
+
+    /// Gives the stream up: the other side is told, and every wait here ends
+    /// with [`LinkError::Reset`].
+    pub fn abort(&self) {
+        let finished = {
+            let mut state = lock(&self.cell.state);
+            let finished = state.closed || state.over.is_some();
+            if !finished {
+                state.over = Some(LinkError::Reset);
+            }
+            self.cell.wake(state);
+            finished
+        };
+        if !finished {
+            // The other side learns it from the reset, or from the link's end.
+            let reset = frame::encode(Kind::Reset, 0, self.id, &[]);
+            let _ = self.link.write(self.session, &reset);
+        }
     }
 }
 
@@ -240,13 +270,8 @@ impl Drop for Stream {
         }
         let lost = table.lost.is_some();
         drop(table);
-        let state = lock(&self.cell.state);
-        let finished = state.closed || state.over.is_some();
-        drop(state);
-        if !finished && !lost {
-            // The other side learns it from the reset, or from the link's end.
-            let reset = frame::encode(Kind::Reset, 0, self.id, &[]);
-            let _ = self.link.write(self.session, &reset);
+        if !lost {
+            self.abort();
         }
     }
 }

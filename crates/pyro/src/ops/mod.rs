@@ -25,6 +25,16 @@ pub mod vm_reap_expired;
 pub mod vm_start;
 pub mod vm_status;
 pub mod vm_stop;
+pub mod workspace_create;
+pub mod workspace_delete;
+pub mod workspace_exec;
+pub mod workspace_list;
+pub mod workspace_logs;
+pub mod workspace_reset;
+pub mod workspace_start;
+pub mod workspace_status;
+pub mod workspace_stop;
+pub mod workspace_update;
 
 /// Every operation. Doors derive what they offer from it and from nothing else.
 pub static TABLE: &[Row] = &[
@@ -39,6 +49,16 @@ pub static TABLE: &[Row] = &[
     Row::of::<env_verify::EnvVerify>(),
     Row::of::<env_prune::EnvPrune>(),
     Row::of::<setup_firecracker::SetupFirecracker>(),
+    Row::of::<workspace_create::WorkspaceCreate>(),
+    Row::of::<workspace_list::WorkspaceListOperation>(),
+    Row::of::<workspace_update::WorkspaceUpdate>(),
+    Row::of::<workspace_status::WorkspaceStatus>(),
+    Row::of::<workspace_exec::WorkspaceExec>(),
+    Row::of::<workspace_logs::WorkspaceLogs>(),
+    Row::of::<workspace_stop::WorkspaceStop>(),
+    Row::of::<workspace_start::WorkspaceStart>(),
+    Row::of::<workspace_reset::WorkspaceReset>(),
+    Row::of::<workspace_delete::WorkspaceDelete>(),
     Row::of::<vm_create::VmCreate>(),
     Row::of::<vm_start::VmStart>(),
     Row::of::<vm_exec::VmExec>(),

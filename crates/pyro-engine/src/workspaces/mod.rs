@@ -1,0 +1,390 @@
+//! Workspaces: machines with a disk that stay until they are deleted.
+//!
+//! ```text
+//!   client (this file) --socket--> supervisor --stream--> agent
+//!      |  `- none lives: the record alone, or a supervisor is started
+//!      `- records of all (store.rs), mended after a crash (state.rs)
+//! ```
+//!
+//! Owns: every operation on workspaces as a client makes it. Refuses: a
+//! machine of its own; one supervisor process has each ([`supervisor`]).
+
+mod admission;
+mod journal;
+mod names;
+pub mod payloads;
+mod reach;
+mod record;
+mod state;
+mod store;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+mod update;
+mod view;
+
+use crate::Environments;
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::layout::Layout;
+use crate::vms::payloads::BackendChoice;
+use payloads::{
+    DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceExec, WorkspaceList,
+    WorkspaceLogs, WorkspaceState,
+};
+use reach::{GONE_TIMEOUT, decode};
+use record::{LAYOUT_VERSION, Record, Spec};
+use state::Phase;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::Store;
+use supervisor::client;
+use supervisor::wire::Request;
+pub use supervisor::wire::Update;
+
+/// Least and most idle time, seconds.
+pub const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u64> = 60..=604_800;
+/// Least and most virtual size of the disk, MiB.
+pub const DISK_MIB_RANGE: std::ops::RangeInclusive<u64> = 1024..=262_144;
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct NewWorkspace {
+    /// Catalog name.
+    pub environment: String,
+    /// Virtual CPUs, 1 to 8.
+    pub vcpu_count: u32,
+    /// Memory in MiB, 256 to 32768.
+    pub mem_mib: u32,
+    /// Idle seconds until it is stopped, [`TTL_SECONDS_RANGE`].
+    pub ttl_seconds: u64,
+    /// Virtual size of its disk in MiB, [`DISK_MIB_RANGE`].
+    pub disk_mib: u64,
+    /// Which VMM.
+    pub backend: BackendChoice,
+    /// Name, 1 to 120 characters.
+    pub name: Option<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Which workspaces of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// With this name.
+    pub name: Option<String>,
+    /// With all of these labels.
+    pub labels: BTreeMap<String, String>,
+    /// In this state.
+    pub state: Option<WorkspaceState>,
+}
+
+/// The workspaces of this user.
+pub struct Workspaces {
+    layout: Layout,
+    store: Store,
+}
+
+impl Workspaces {
+    /// Touches nothing.
+    #[must_use]
+    pub fn new(layout: &Layout) -> Self {
+        Self {
+            layout: layout.clone(),
+            store: Store::new(layout),
+        }
+    }
+
+    /// Makes and starts one.
+    ///
+    /// # Errors
+    /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
+    /// `no_memory`, and everything that can happen to a machine; nothing is
+    /// left then.
+    pub fn create(
+        &self,
+        environments: &Environments,
+        wanted: &NewWorkspace,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Workspace> {
+        let record = Self::first_record(wanted)?;
+        environments.inspect(&wanted.environment)?;
+        admission::admit(wanted.mem_mib)?;
+        store::sweep(&self.store);
+        let folder = self.store.create(&record)?;
+        events.event(Event::Phase {
+            prefix: "workspace",
+            name: "create",
+            fields: vec![("workspace_id", folder.id.clone())],
+        });
+        let made = self.start_in(&folder, events, cancel);
+        if made.is_err() {
+            // The supervisor removes it; where none came up, nobody else does.
+            if let Ok(Some(lock)) = self.lock_within(&folder, GONE_TIMEOUT) {
+                folder.remove(lock)?;
+            }
+        }
+        made
+    }
+
+    fn first_record(wanted: &NewWorkspace) -> Result<Record> {
+        crate::vms::checks::size(wanted.vcpu_count, wanted.mem_mib)?;
+        crate::vms::checks::within("ttl_seconds", wanted.ttl_seconds, &TTL_SECONDS_RANGE)?;
+        crate::vms::checks::within("disk_mib", wanted.disk_mib, &DISK_MIB_RANGE)?;
+        let name = wanted.name.as_deref().map(names::name).transpose()?;
+        let mut workspace_id = uuid::Uuid::new_v4().simple().to_string();
+        workspace_id.truncate(12);
+        let now = unix_now();
+        Ok(Record {
+            layout_version: LAYOUT_VERSION,
+            workspace_id,
+            name,
+            labels: names::labels(&wanted.labels)?,
+            spec: Spec {
+                environment: wanted.environment.clone(),
+                vcpu_count: wanted.vcpu_count,
+                mem_mib: wanted.mem_mib,
+                ttl_seconds: wanted.ttl_seconds,
+                disk_mib: wanted.disk_mib,
+                backend: wanted.backend,
+            },
+            environment_version: None,
+            created_at: now,
+            last_activity_at: now,
+            renewed_at: now,
+            phase: Phase::Creating,
+            stop_reason: None,
+            last_error: None,
+            command_count: 0,
+            last_command: None,
+            reset_count: 0,
+            last_reset_at: None,
+            machine: None,
+        })
+    }
+
+    /// Those that pass the filter, the last used first. Asks no supervisor.
+    ///
+    /// # Errors
+    /// `io` when the folder of all cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<WorkspaceList> {
+        let (mut workspaces, mut damaged) = (Vec::new(), Vec::new());
+        for entry in self.store.entries()? {
+            let folder = entry.folder;
+            match entry.record {
+                Ok(record) => {
+                    let Some(record) = self.mended(&folder, record) else {
+                        continue;
+                    };
+                    let row = view::row(&record, &folder);
+                    let passes = filter
+                        .name
+                        .as_ref()
+                        .is_none_or(|name| row.name.as_ref() == Some(name))
+                        && filter.state.is_none_or(|state| row.state == state)
+                        && filter
+                            .labels
+                            .iter()
+                            .all(|(key, value)| row.labels.get(key) == Some(value));
+                    if passes {
+                        workspaces.push(row);
+                    }
+                }
+                Err(error) if error.code == "unknown_workspace" => {}
+                Err(error) => damaged.push(DamagedWorkspace {
+                    workspace_id: folder.id.clone(),
+                    reason: error.message,
+                }),
+            }
+        }
+        let order = |time: f64| Reverse(time.to_bits());
+        workspaces.sort_by_key(|row| {
+            (
+                order(row.last_activity_at),
+                order(row.created_at),
+                row.workspace_id.clone(),
+            )
+        });
+        Ok(WorkspaceList {
+            count: workspaces.len(),
+            workspaces,
+            damaged,
+        })
+    }
+
+    /// One, as it is.
+    ///
+    /// # Errors
+    /// `unknown_workspace`, `ambiguous_name`, `damaged_record`.
+    pub fn status(&self, wanted: &str) -> Result<Workspace> {
+        let folder = self.store.find(wanted)?;
+        match self.ask(&folder, &Request::Status)? {
+            Some(workspace) => Ok(workspace),
+            None => self.at_rest(&folder),
+        }
+    }
+
+    /// Changes name and labels.
+    ///
+    /// # Errors
+    /// As [`Self::status`]; `nothing_changes`, `invalid_name`, `invalid_label`.
+    pub fn update(&self, wanted: &str, update: &Update) -> Result<Workspace> {
+        let folder = self.store.find(wanted)?;
+        self.somehow(&folder, &Request::Update(update.clone()), || {
+            let mut record = folder.load()?;
+            update::apply(&mut record, update)?;
+            folder.save(&record)?;
+            Ok(view::workspace(&record, &folder, None))
+        })
+    }
+
+    /// Boots it from its disk; nothing to do when it runs.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; the disk stays.
+    pub fn start(
+        &self,
+        wanted: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Workspace> {
+        let folder = self.store.find(wanted)?;
+        self.at_rest(&folder)?;
+        self.start_in(&folder, events, cancel)
+    }
+
+    /// Powers it off in order; its disk stays. Nothing to do when it is stopped.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub fn stop(&self, wanted: &str) -> Result<Workspace> {
+        let folder = self.store.find(wanted)?;
+        let stopped = self.somehow(&folder, &Request::Stop, || {
+            let mut record = folder.load()?;
+            record.stop_reason = Some(StopReason::Requested);
+            folder.save(&record)?;
+            Ok(view::workspace(&record, &folder, None))
+        })?;
+        // The next call must not meet the supervisor on its way out.
+        drop(self.lock_within(&folder, GONE_TIMEOUT)?);
+        Ok(stopped)
+    }
+
+    /// Gives it a fresh disk and machine.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn reset(
+        &self,
+        wanted: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Workspace> {
+        let folder = self.store.find(wanted)?;
+        self.at_rest(&folder)?;
+        decode(
+            self.reach(&folder, &Request::Reset, None, events, cancel)?
+                .value,
+        )
+    }
+
+    /// Ends it and removes everything of it, whatever it does and however
+    /// damaged it is.
+    ///
+    /// # Errors
+    /// `unknown_workspace`, `ambiguous_name`, `supervisor` when its process
+    /// cannot be ended.
+    pub fn delete(&self, wanted: &str) -> Result<DeletedWorkspace> {
+        let folder = self.store.find(wanted)?;
+        let asked: Result<Option<()>> = self.ask(&folder, &Request::Delete);
+        // One that does not answer will not end by itself either.
+        let patience = match asked {
+            Ok(_) => GONE_TIMEOUT,
+            Err(_) => Duration::ZERO,
+        };
+        let mut lock = self.lock_within(&folder, patience)?;
+        if lock.is_none() && folder.path().is_dir() {
+            client::kill(&folder);
+            lock = self.lock_within(&folder, GONE_TIMEOUT)?;
+        }
+        match lock {
+            Some(lock) => folder.remove(lock)?,
+            // Its supervisor has removed it.
+            None if !folder.path().is_dir() => {}
+            None => {
+                return Err(Error::runtime(
+                    "supervisor",
+                    format!("the supervisor of workspace {} does not end", folder.id),
+                )
+                .hint("end the process `pyro supervise` that names it, then try again"));
+            }
+        }
+        Ok(DeletedWorkspace {
+            workspace_id: folder.id,
+            deleted: true,
+            reason: "explicit_delete".into(),
+        })
+    }
+
+    /// Runs a command. One that was stopped because nobody used it, or whose
+    /// supervisor died, is started again first, and says so.
+    ///
+    /// # Errors
+    /// `wrong_state` for one that somebody stopped; `cancelled`; everything
+    /// that can happen to a machine.
+    pub fn exec(
+        &self,
+        wanted: &str,
+        command: &str,
+        timeout_seconds: u64,
+        stdin: Option<File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<WorkspaceExec> {
+        crate::vms::checks::timeout(timeout_seconds)?;
+        crate::vms::checks::command(command)?;
+        let folder = self.store.find(wanted)?;
+        let before = self.at_rest(&folder)?;
+        if before.state == WorkspaceState::Stopped {
+            self.wake(&folder, &before, events, cancel)?;
+        }
+        let request = Request::Exec {
+            command: command.to_owned(),
+            timeout_seconds,
+            stdin: stdin.is_some(),
+        };
+        let called = self.reach(&folder, &request, stdin, events, cancel)?;
+        let mut done: WorkspaceExec = decode(called.value)?;
+        done.stdout_truncated = called.stdout.truncated;
+        done.stderr_truncated = called.stderr.truncated;
+        done.lossy = called.stdout.lossy || called.stderr.lossy;
+        done.stdout = called.stdout.text;
+        done.stderr = called.stderr.text;
+        Ok(done)
+    }
+
+    /// Its commands since the last reset.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub fn logs(&self, wanted: &str) -> Result<WorkspaceLogs> {
+        let folder = self.store.find(wanted)?;
+        folder.load()?;
+        let entries = journal::entries(&folder)?;
+        Ok(WorkspaceLogs {
+            workspace_id: folder.id,
+            count: entries.len(),
+            entries,
+        })
+    }
+}
+
+/// Unix time in seconds.
+pub(crate) fn unix_now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}

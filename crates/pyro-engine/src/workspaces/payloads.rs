@@ -1,0 +1,234 @@
+//! What workspace operations return (contract: `payloads.md` §5 to §7).
+//!
+//! Owns: the shapes. Refuses: behaviour.
+
+pub use super::record::{LastCommand, StopReason};
+use crate::vms::payloads::ExecutionMode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a workspace's own files are in the guest.
+pub const WORKSPACE_PATH: &str = "/workspace";
+
+/// State of a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkspaceState {
+    /// Being made.
+    Creating,
+    /// Takes commands.
+    Started,
+    /// Has a disk and no machine.
+    Stopped,
+}
+
+/// A workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Workspace {
+    /// 12 lowercase hex characters.
+    pub workspace_id: String,
+    /// Name, when it has one.
+    pub name: Option<String>,
+    /// Labels, keys sorted.
+    pub labels: BTreeMap<String, String>,
+    /// Catalog name.
+    pub environment: String,
+    /// Version of the installed environment.
+    pub environment_version: Option<String>,
+    /// Virtual CPUs.
+    pub vcpu_count: u32,
+    /// Memory in MiB.
+    pub mem_mib: u32,
+    /// Idle seconds after which it is stopped.
+    pub ttl_seconds: u64,
+    /// Virtual size of its disk in MiB.
+    pub disk_mib: u64,
+    /// Bytes its disk takes on the host.
+    pub disk_used_bytes: u64,
+    /// Unix time in seconds.
+    pub created_at: f64,
+    /// Unix time at which it is stopped when nobody uses it; the past for a stopped one.
+    pub expires_at: f64,
+    /// Seconds until then; null when it is stopped.
+    pub expires_in_seconds: Option<u64>,
+    /// Unix time of the last change.
+    pub last_activity_at: f64,
+    /// State.
+    pub state: WorkspaceState,
+    /// Why it is stopped.
+    pub stop_reason: Option<StopReason>,
+    /// What went wrong last, when something did.
+    pub last_error: Option<String>,
+    /// `off`.
+    pub network_policy: String,
+    /// Whether a network card is attached.
+    pub network_enabled: bool,
+    /// Whether the operator allowed host execution.
+    pub allow_host_compat: bool,
+    /// Guest address, with a network.
+    pub guest_ip: Option<String>,
+    /// Host TAP device, with a network.
+    pub tap_name: Option<String>,
+    /// How commands run; `pending` before the first start.
+    pub execution_mode: ExecutionMode,
+    /// `qemu` or `firecracker`; null before the first start.
+    pub backend: Option<String>,
+    /// `kvm` or `tcg`; null before the first start.
+    pub accelerator: Option<String>,
+    /// Always `/workspace`.
+    pub workspace_path: String,
+    /// Commands since the last reset.
+    pub command_count: u64,
+    /// The last of them.
+    pub last_command: Option<LastCommand>,
+    /// Times it was reset.
+    pub reset_count: u64,
+    /// Unix time of the last reset.
+    pub last_reset_at: Option<f64>,
+    /// Services it has.
+    pub service_count: u64,
+    /// Those that run.
+    pub running_service_count: u64,
+    /// Details as text; no key is guaranteed.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// One workspace of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceRow {
+    /// 12 lowercase hex characters.
+    pub workspace_id: String,
+    /// Name, when it has one.
+    pub name: Option<String>,
+    /// Labels, keys sorted.
+    pub labels: BTreeMap<String, String>,
+    /// Catalog name.
+    pub environment: String,
+    /// State.
+    pub state: WorkspaceState,
+    /// Unix time in seconds.
+    pub created_at: f64,
+    /// Unix time of the last change.
+    pub last_activity_at: f64,
+    /// Unix time at which it is stopped when nobody uses it.
+    pub expires_at: f64,
+    /// Commands since the last reset.
+    pub command_count: u64,
+    /// Services it has.
+    pub service_count: u64,
+    /// Those that run.
+    pub running_service_count: u64,
+    /// Bytes its disk takes on the host.
+    pub disk_used_bytes: u64,
+}
+
+/// Workspaces, the last used first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceList {
+    /// How many.
+    pub count: usize,
+    /// Each.
+    pub workspaces: Vec<WorkspaceRow>,
+    /// Those whose record cannot be read; `workspace delete` takes their id.
+    pub damaged: Vec<DamagedWorkspace>,
+}
+
+/// A workspace whose record cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedWorkspace {
+    /// Its id, from its folder's name.
+    pub workspace_id: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// A workspace that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeletedWorkspace {
+    /// Its id.
+    pub workspace_id: String,
+    /// Always true.
+    pub deleted: bool,
+    /// `explicit_delete`.
+    pub reason: String,
+}
+
+/// Result of one command in a workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceExec {
+    /// The workspace.
+    pub workspace_id: String,
+    /// Catalog name.
+    pub environment: String,
+    /// Version of the environment.
+    pub environment_version: Option<String>,
+    /// Number since the last reset, from 1.
+    pub sequence: u64,
+    /// The command, as given to `/bin/sh -lc`.
+    pub command: String,
+    /// Its working directory.
+    pub cwd: String,
+    /// Its standard output; invalid UTF-8 replaced; cut in the middle above the limit.
+    pub stdout: String,
+    /// Its standard error, likewise.
+    pub stderr: String,
+    /// Bytes it wrote to standard output.
+    pub stdout_bytes: u64,
+    /// Bytes it wrote to standard error.
+    pub stderr_bytes: u64,
+    /// Whether `stdout` is not everything.
+    pub stdout_truncated: bool,
+    /// Whether `stderr` is not everything.
+    pub stderr_truncated: bool,
+    /// Whether invalid UTF-8 was replaced.
+    pub lossy: bool,
+    /// Its exit code; 128 + n after signal n; 124 at the deadline.
+    pub exit_code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether the deadline ended it.
+    pub timed_out: bool,
+    /// Milliseconds it ran.
+    pub duration_ms: u64,
+    /// How it ran.
+    pub execution_mode: ExecutionMode,
+}
+
+/// The commands of a workspace since its last reset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceLogs {
+    /// The workspace.
+    pub workspace_id: String,
+    /// How many.
+    pub count: usize,
+    /// Each, the first first.
+    pub entries: Vec<LogEntry>,
+}
+
+/// One command and what it said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LogEntry {
+    /// Number since the last reset, from 1.
+    pub sequence: u64,
+    /// The command, as given to `/bin/sh -lc`.
+    pub command: String,
+    /// Its working directory.
+    pub cwd: String,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// Milliseconds it ran.
+    pub duration_ms: u64,
+    /// How it ran.
+    pub execution_mode: ExecutionMode,
+    /// Unix time of its end.
+    pub recorded_at: f64,
+    /// Name of the file with its standard output.
+    pub stdout_file: String,
+    /// Name of the file with its standard error.
+    pub stderr_file: String,
+    /// Its standard output; invalid UTF-8 replaced; cut in the middle above the limit.
+    pub stdout: String,
+    /// Its standard error, likewise.
+    pub stderr: String,
+}

@@ -1,0 +1,217 @@
+//! Reaching a workspace, whatever state its process is in.
+//!
+//! Owns: starting a supervisor where one is needed, working on the record
+//! where none lives, and mending what a crash left. Refuses: deciding what
+//! has to be mended (state.rs).
+//!
+//! ```text
+//!   socket answers? --yes--> ask the supervisor
+//!        | no
+//!   lock free? --yes--> mend; work on the record, or start a supervisor
+//!        `- no: it is coming up or on its way out; look again
+//! ```
+
+use super::payloads::{StopReason, Workspace};
+use super::record::Record;
+use super::state::{Mend, Phase};
+use super::store::Folder;
+use super::supervisor::client::{self, Session};
+use super::supervisor::wire::Request;
+use super::{Workspaces, unix_now, view};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+/// How long a supervisor that was told to end may take to be gone.
+pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause between two looks at what no event tells.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl Workspaces {
+    pub(super) fn wake(
+        &self,
+        folder: &Folder,
+        before: &Workspace,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let why = match before.stop_reason {
+            Some(StopReason::Idle) => "nobody used it",
+            Some(StopReason::SupervisorGone) => "its supervisor ended",
+            Some(StopReason::GuestGone) => "its guest ended",
+            Some(StopReason::Requested | StopReason::StartFailed) | None => {
+                return Err(Error::runtime(
+                    "wrong_state",
+                    format!("workspace {} is stopped", folder.id),
+                )
+                .hint(format!("pyro workspace start {}", folder.id)));
+            }
+        };
+        events.event(Event::Notice(format!(
+            "workspace {} was stopped because {why}, and is started again: its files are there, its processes are gone",
+            folder.id
+        )));
+        self.start_in(folder, events, cancel).map(drop)
+    }
+
+    pub(super) fn start_in(
+        &self,
+        folder: &Folder,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Workspace> {
+        decode(
+            self.reach(folder, &Request::Start, None, events, cancel)?
+                .value,
+        )
+    }
+
+    /// A call to the supervisor, which is started when there is none.
+    pub(super) fn reach(
+        &self,
+        folder: &Folder,
+        request: &Request,
+        stdin: Option<File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<client::Called> {
+        let deadline = Instant::now() + GONE_TIMEOUT;
+        loop {
+            if let Some(session) = Session::connect(folder)? {
+                return session.call(request, stdin, events, cancel);
+            }
+            // One that is on its way out still has the lock, and one that
+            // just came up does not listen yet.
+            if let Some(lock) = folder.try_lock()? {
+                drop(lock);
+                client::spawn(&self.layout, folder)?;
+            } else if Instant::now() > deadline {
+                return Err(Error::runtime(
+                    "busy",
+                    format!(
+                        "workspace {} is held by a process that does not listen",
+                        folder.id
+                    ),
+                )
+                .hint("try again, or delete it"));
+            } else {
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
+
+    /// A call to the supervisor; none when none lives.
+    pub(super) fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        folder: &Folder,
+        request: &Request,
+    ) -> Result<Option<T>> {
+        let Some(session) = Session::connect(folder)? else {
+            return Ok(None);
+        };
+        match session.call(request, None, &crate::NoEvents, &Cancel::default()) {
+            Ok(called) => decode(called.value).map(Some),
+            // It ended meanwhile.
+            Err(error) if error.code == "supervisor_gone" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Through the supervisor, or on the record under its lock.
+    pub(super) fn somehow(
+        &self,
+        folder: &Folder,
+        request: &Request,
+        at_rest: impl Fn() -> Result<Workspace>,
+    ) -> Result<Workspace> {
+        let deadline = Instant::now() + GONE_TIMEOUT;
+        loop {
+            if let Some(workspace) = self.ask(folder, request)? {
+                return Ok(workspace);
+            }
+            if let Some(_lock) = folder.try_lock()? {
+                self.mend(folder, folder.load()?)?;
+                return at_rest();
+            }
+            if Instant::now() > deadline {
+                return Err(Error::runtime(
+                    "busy",
+                    format!("workspace {} is held by another process", folder.id),
+                )
+                .hint("try again"));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Its record, mended when its supervisor died.
+    pub(super) fn at_rest(&self, folder: &Folder) -> Result<Workspace> {
+        let record = self.mended(folder, folder.load()?).ok_or_else(|| {
+            Error::invalid(
+                "unknown_workspace",
+                format!("there is no workspace {}", folder.id),
+            )
+            .hint("run pyro workspace list")
+        })?;
+        Ok(view::workspace(&record, folder, None))
+    }
+
+    /// The record, with what a crash left undone done; none when nothing of
+    /// the workspace is left then.
+    pub(super) fn mended(&self, folder: &Folder, record: Record) -> Option<Record> {
+        if record.phase.without_supervisor().is_none() {
+            return Some(record);
+        }
+        // Held: a supervisor lives, and the record is its word.
+        let Ok(Some(lock)) = folder.try_lock() else {
+            return Some(record);
+        };
+        // It may have ended in order since the record was read.
+        let record = folder.load().unwrap_or(record);
+        if record.phase.without_supervisor() == Some(Mend::Remove) {
+            // Somebody who is just making it has no supervisor yet.
+            if unix_now() - record.created_at < GONE_TIMEOUT.as_secs_f64()
+                && record.phase == Phase::Creating
+            {
+                return Some(record);
+            }
+            return folder.remove(lock).err().map(|_| record);
+        }
+        let mended = self.mend(folder, record);
+        mended.ok()
+    }
+
+    /// Under the lock.
+    fn mend(&self, folder: &Folder, mut record: Record) -> Result<Record> {
+        if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
+            record.phase = Phase::Stopped;
+            record.stop_reason = Some(StopReason::SupervisorGone);
+            record.last_error = Some("the supervisor or the host ended while it ran".into());
+            let _ = std::fs::remove_file(folder.file("scratch.new"));
+            folder.save(&record)?;
+        }
+        Ok(record)
+    }
+
+    pub(super) fn lock_within(&self, folder: &Folder, patience: Duration) -> Result<Option<File>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match folder.try_lock() {
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK),
+                Err(error) if error.code == "unknown_workspace" => return Ok(None),
+                other => return other,
+            }
+        }
+    }
+}
+
+pub(super) fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        Error::runtime(
+            "supervisor_protocol",
+            format!("the supervisor's answer makes no sense: {error}"),
+        )
+        .hint("stop and start the workspace")
+    })
+}

@@ -1,0 +1,273 @@
+//! Reaching a workspace's supervisor, and starting one.
+//!
+//! Owns: the socket's way in, the spawn, one call. Refuses: sending a request
+//! twice; what was sent and got lost is an error.
+//!
+//! ```text
+//!   connect --nobody listens--> spawn `pyro supervise ID` --1 byte: listens--> connect
+//!      |                             `--it ended--> its last words
+//!      `--> call: request, events, answer
+//! ```
+
+use super::wire::{Answer, EVENTS, PROTOCOL, Request, WireEvent};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
+use crate::layout::Layout;
+use crate::workspaces::store::Folder;
+use pyro_proto::messages::{Hello, channel};
+use pyro_proto::{Incoming, Link, LinkError};
+use rustix::fs::{Mode, OFlags};
+use serde_json::Value;
+use std::fs::File;
+use std::io::Read;
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Name of the socket in the workspace's folder.
+pub const SOCKET: &str = "supervisor.sock";
+/// A supervisor answers a hello at once.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
+/// Names the program to start as supervisor; `pyro` itself needs none.
+const PROGRAM_VARIABLE: &str = "PYRO_PROGRAM";
+
+/// A connection to a supervisor.
+pub struct Session {
+    link: Link,
+    socket: UnixStream,
+}
+
+/// What came of a call.
+pub struct Called {
+    /// The answer.
+    pub value: Value,
+    /// A command's standard output.
+    pub stdout: Output,
+    /// A command's standard error.
+    pub stderr: Output,
+}
+
+impl Session {
+    /// None when nobody listens.
+    ///
+    /// # Errors
+    /// `supervisor`: something listens and does not answer; `supervisor_protocol`.
+    pub fn connect(folder: &Folder) -> Result<Option<Self>> {
+        let failed = |what: String| {
+            Error::runtime(
+                "supervisor",
+                format!("the supervisor of workspace {} {what}", folder.id),
+            )
+            .hint("try again; pyro workspace delete ends it whatever it does")
+        };
+        let Some(socket) =
+            dial(folder).map_err(|error| failed(format!("cannot be reached: {error}")))?
+        else {
+            return Ok(None);
+        };
+        let share = || {
+            socket
+                .try_clone()
+                .map_err(|error| failed(format!("cannot be shared: {error}")))
+        };
+        let (reader, link) = (share()?, Link::new(share()?));
+        let pump = link.clone();
+        std::thread::spawn(move || pump.pump(reader));
+        let hello = Hello {
+            protocol: PROTOCOL,
+            nonce: uuid::Uuid::new_v4().simple().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        match link.hello(&hello, HELLO_TIMEOUT) {
+            // It is about to end.
+            Ok(welcome) if !welcome.configured => Ok(None),
+            Ok(welcome) if welcome.protocol == PROTOCOL => Ok(Some(Self { link, socket })),
+            Ok(welcome) => Err(Error::runtime(
+                "supervisor_protocol",
+                format!(
+                    "workspace {} is run by pyro {}, which speaks another protocol",
+                    folder.id, welcome.version
+                ),
+            )
+            .hint("stop it with that pyro, or delete it")),
+            Err(LinkError::Closed | LinkError::Broken(_)) => Ok(None),
+            Err(error) => Err(failed(format!("does not answer: {error}"))),
+        }
+    }
+
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// The supervisor's own error, `supervisor_gone`, `cancelled`.
+    pub fn call(
+        &self,
+        request: &Request,
+        stdin: Option<File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Called> {
+        let socket = self.socket.try_clone().map_err(|error| {
+            Error::runtime(
+                "io",
+                format!("cannot share the supervisor's socket: {error}"),
+            )
+        })?;
+        let _woken = cancel.on_cancel(move || drop(socket.shutdown(Shutdown::Both)));
+        let lost = |error: &LinkError| {
+            if cancel.is_cancelled() {
+                return Error::runtime("cancelled", "cancelled while the workspace worked");
+            }
+            Error::runtime(
+                "supervisor_gone",
+                format!("the workspace's supervisor ended in the middle: {error}"),
+            )
+            .hint("look at it with pyro workspace status")
+        };
+        let text = serde_json::to_vec(request)
+            .map_err(|error| Error::runtime("encode", error.to_string()))?;
+        let stream = Arc::new(self.link.open(&text).map_err(|error| lost(&error))?);
+        let _stdin = stdin
+            .map(|file| StdinPump::start(file, stream.clone()))
+            .transpose()?;
+        let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
+        let mut lines = Vec::new();
+        let answer = loop {
+            match stream.receive(None) {
+                Ok(Incoming::Data(channel::STDOUT, bytes)) => {
+                    stdout.push(&bytes);
+                    events.event(Event::Stdout(bytes));
+                }
+                Ok(Incoming::Data(channel::STDERR, bytes)) => {
+                    stderr.push(&bytes);
+                    events.event(Event::Stderr(bytes));
+                }
+                Ok(Incoming::Data(EVENTS, bytes)) => tell(&mut lines, &bytes, events),
+                Ok(Incoming::Close(answer)) => break answer,
+                Ok(_) => {}
+                Err(error) => return Err(lost(&error)),
+            }
+        };
+        match serde_json::from_slice(&answer) {
+            Ok(Answer::Done { value }) => Ok(Called {
+                value,
+                stdout: stdout.finish(),
+                stderr: stderr.finish(),
+            }),
+            Ok(Answer::Failed(failure)) => Err(failure.into()),
+            Err(error) => Err(Error::runtime(
+                "supervisor_protocol",
+                format!("the supervisor's answer makes no sense: {error}"),
+            )),
+        }
+    }
+}
+
+fn tell(lines: &mut Vec<u8>, bytes: &[u8], events: &dyn EventSink) {
+    lines.extend_from_slice(bytes);
+    while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = lines.drain(..=end).collect();
+        if let Ok(event) = serde_json::from_slice::<WireEvent>(&line) {
+            events.event(event.into_event());
+        }
+    }
+}
+
+/// Through a descriptor of the folder, so that no path is too long for a socket.
+fn dial(folder: &Folder) -> std::io::Result<Option<UnixStream>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = match rustix::fs::open(folder.path(), flags, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
+    match UnixStream::connect(path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Starts a supervisor and returns when it listens. Another one that was
+/// faster is as good.
+///
+/// # Errors
+/// `program_missing`, `supervisor` with its last words.
+pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
+    let program = program()?;
+    let log = folder.file("supervisor.log");
+    let stderr = File::create(&log).map_err(Error::io("create", &log))?;
+    let failed = |what: String| {
+        Error::runtime(
+            "supervisor",
+            format!("no supervisor for workspace {}: {what}", folder.id),
+        )
+    };
+    let mut child = Command::new(&program)
+        .args(["supervise", &folder.id])
+        .env("PYRO_STATE_DIR", &layout.state)
+        .env("PYRO_ENVIRONMENT_CACHE_DIR", &layout.cache)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .map_err(|error| failed(format!("cannot run {}: {error}", program.display())))?;
+    let mut word = [0];
+    let listens = child
+        .stdout
+        .take()
+        .is_some_and(|mut stdout| stdout.read_exact(&mut word).is_ok());
+    // A client that stays (an MCP server) must not keep a zombie.
+    std::thread::spawn(move || child.wait());
+    if listens {
+        return Ok(());
+    }
+    let words = std::fs::read_to_string(&log).unwrap_or_default();
+    Err(failed(format!("it ended at once: {}", words.trim())))
+}
+
+/// Ends a supervisor that does not do what it is told, and its machine with it.
+pub fn kill(folder: &Folder) {
+    let Ok(Some(socket)) = dial(folder) else {
+        return;
+    };
+    // Its number cannot be another's while it holds the other end.
+    if let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) {
+        let _ = rustix::process::kill_process(peer.pid, rustix::process::Signal::KILL);
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty()) {
+        return Ok(named.into());
+    }
+    if let Ok(own) = std::env::current_exe()
+        && own.file_name().is_some_and(|name| name == "pyro")
+    {
+        return Ok(own);
+    }
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("pyro"))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Error::runtime(
+                "program_missing",
+                "a workspace is run by the program pyro, which is not on PATH",
+            )
+            .hint(format!("install it, or name it in {PROGRAM_VARIABLE}"))
+        })
+}

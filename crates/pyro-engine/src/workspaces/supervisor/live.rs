@@ -1,0 +1,478 @@
+//! One workspace with its machine.
+//!
+//! Owns: the guest, the record while the supervisor lives, the idle clock,
+//! and start, stop, reset, exec on them. Refuses: sockets.
+//!
+//! A machine is started, stopped or replaced by one thread at a time (`life`);
+//! commands run side by side on the machine there is.
+
+use crate::environments::Environments;
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::guest::{Command, Guest};
+use crate::layout::Layout;
+use crate::start::{self, Scratch, Wanted};
+use crate::workspaces::payloads::{
+    LastCommand, StopReason, WORKSPACE_PATH, Workspace, WorkspaceExec,
+};
+use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::state::{Happening, Phase};
+use crate::workspaces::store::Folder;
+use crate::workspaces::supervisor::wire::Update;
+use crate::workspaces::{admission, journal, unix_now, update, view};
+use rustix::event::{EventfdFlags, eventfd};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+pub(super) struct Live {
+    layout: Layout,
+    folder: Folder,
+    environments: Environments,
+    record: Mutex<Record>,
+    guest: RwLock<Option<Arc<Guest>>>,
+    life: Mutex<()>,
+    usage: Mutex<Usage>,
+    unused: Condvar,
+    wake: OwnedFd,
+    over: AtomicBool,
+    sequence: AtomicU64,
+}
+
+struct Usage {
+    active: usize,
+    last: Instant,
+}
+
+/// While it lives the workspace is in use.
+pub(super) struct InUse<'a>(&'a Live);
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        let mut usage = lock(&self.0.usage);
+        usage.active -= 1;
+        usage.last = Instant::now();
+        self.0.unused.notify_all();
+        drop(usage);
+        self.0.wake_up();
+    }
+}
+
+impl Live {
+    pub(super) fn new(layout: &Layout, folder: Folder, record: Record) -> Result<Self> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::runtime("io", format!("no eventfd: {error}")))?;
+        Ok(Self {
+            environments: Environments::new(layout),
+            layout: layout.clone(),
+            folder,
+            sequence: AtomicU64::new(record.command_count),
+            record: Mutex::new(record),
+            guest: RwLock::new(None),
+            life: Mutex::new(()),
+            usage: Mutex::new(Usage {
+                active: 0,
+                last: Instant::now(),
+            }),
+            unused: Condvar::new(),
+            wake,
+            over: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn in_use(&self) -> InUse<'_> {
+        lock(&self.usage).active += 1;
+        InUse(self)
+    }
+
+    pub(super) fn wake(&self) -> &OwnedFd {
+        &self.wake
+    }
+
+    fn wake_up(&self) {
+        // A full counter wakes as well.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    pub(super) fn drain_wake(&self) {
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    fn finish(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.wake_up();
+    }
+
+    /// Time until nobody used it for too long; none while somebody does.
+    pub(super) fn idle_left(&self, without_machine: Duration) -> Option<Duration> {
+        let usage = lock(&self.usage);
+        if usage.active > 0 {
+            return None;
+        }
+        let most = if self.has_machine() {
+            Duration::from_secs(lock(&self.record).spec.ttl_seconds)
+        } else {
+            without_machine
+        };
+        Some(most.saturating_sub(usage.last.elapsed()))
+    }
+
+    pub(super) fn wait_until_unused(&self, most: Duration) {
+        let usage = lock(&self.usage);
+        drop(
+            self.unused
+                .wait_timeout_while(usage, most, |usage| usage.active > 0),
+        );
+    }
+
+    fn guest(&self) -> Option<Arc<Guest>> {
+        self.guest
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_guest(&self, guest: Option<Arc<Guest>>) -> Option<Arc<Guest>> {
+        let mut slot = self.guest.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut slot, guest)
+    }
+
+    pub(super) fn has_machine(&self) -> bool {
+        self.guest().is_some()
+    }
+
+    /// Readable once the machine is gone.
+    pub(super) fn machine_end(&self) -> Option<OwnedFd> {
+        self.guest()?.end_handle().ok()
+    }
+
+    /// The machine ended by itself, unless somebody is ending it right now.
+    pub(super) fn machine_gone(&self) {
+        let _life = lock(&self.life);
+        // Stopped or replaced while this waited for its turn.
+        let Some(guest) = self.guest().filter(|guest| guest.is_over()) else {
+            return;
+        };
+        self.set_guest(None);
+        let words = guest.last_words();
+        self.stopped(StopReason::GuestGone, Some(words));
+        self.finish();
+    }
+
+    /// It never came up, or was deleted.
+    pub(super) fn is_to_be_removed(&self) -> bool {
+        matches!(lock(&self.record).phase, Phase::Deleting)
+    }
+
+    /// Ends the machine with whatever it does.
+    pub(super) fn end(&self) {
+        if let Some(guest) = self.set_guest(None) {
+            guest.kill();
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let mut record = lock(&self.record);
+        change(&mut record);
+        self.folder.save(&record)
+    }
+
+    fn happened(&self, happening: Happening) -> Result<()> {
+        let phase = lock(&self.record).phase;
+        let Some(next) = phase.after(happening) else {
+            return Err(Error::runtime(
+                "wrong_state",
+                format!("workspace {} is {phase:?}", self.folder.id).to_lowercase(),
+            )
+            .hint("look at it with pyro workspace status"));
+        };
+        self.change(|record| record.phase = next)
+    }
+
+    fn stopped(&self, reason: StopReason, error: Option<String>) {
+        let saved = self.change(|record| {
+            if let Some(phase) = record.phase.after(Happening::MachineGone) {
+                record.phase = phase;
+            }
+            record.stop_reason = Some(reason);
+            record.last_error = error;
+        });
+        if let Err(error) = saved {
+            // The next look mends it: a record without a supervisor is stopped.
+            tracing::warn!("the record was not written: {error}");
+        }
+    }
+
+    pub(super) fn show(&self) -> Workspace {
+        let left = self.has_machine().then(|| {
+            let usage = lock(&self.usage);
+            let ttl = Duration::from_secs(lock(&self.record).spec.ttl_seconds);
+            ttl.saturating_sub(if usage.active > 1 {
+                Duration::ZERO
+            } else {
+                usage.last.elapsed()
+            })
+        });
+        view::workspace(&lock(&self.record), &self.folder, left)
+    }
+
+    /// Boots the machine unless it runs.
+    pub(super) fn start(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
+        let _life = lock(&self.life);
+        if self.has_machine() {
+            return Ok(self.show());
+        }
+        if lock(&self.record).phase == Phase::Stopped {
+            self.happened(Happening::StartAsked)?;
+        }
+        self.boot(events, cancel)?;
+        Ok(self.show())
+    }
+
+    /// A fresh disk and machine; the old disk goes when the new one works.
+    pub(super) fn reset(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
+        let _life = lock(&self.life);
+        self.happened(Happening::ResetAsked)?;
+        if let Some(guest) = self.set_guest(None) {
+            guest.kill();
+        }
+        let fresh = self.folder.file("scratch.new");
+        let made = Scratch::create_at(&self.layout, self.disk_mib(), &fresh).and_then(|_| {
+            std::fs::rename(&fresh, self.folder.scratch()).map_err(Error::io("rename", &fresh))
+        });
+        if let Err(error) = made {
+            let _ = std::fs::remove_file(&fresh);
+            self.stopped(StopReason::StartFailed, Some(error.to_string()));
+            self.finish();
+            return Err(error);
+        }
+        journal::clear(&self.folder)?;
+        self.sequence.store(0, Ordering::SeqCst);
+        self.change(|record| {
+            record.command_count = 0;
+            record.last_command = None;
+            record.reset_count += 1;
+            record.last_reset_at = Some(unix_now());
+        })?;
+        self.boot(events, cancel)?;
+        Ok(self.show())
+    }
+
+    fn disk_mib(&self) -> u64 {
+        lock(&self.record).spec.disk_mib
+    }
+
+    fn boot(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<()> {
+        match self.boot_machine(events, cancel) {
+            Ok((guest, version, facts)) => {
+                self.set_guest(Some(Arc::new(guest)));
+                // The main thread has to watch another machine now.
+                self.wake_up();
+                self.happened(Happening::Booted)?;
+                self.change(|record| {
+                    record.environment_version = Some(version);
+                    record.machine = Some(facts);
+                    record.stop_reason = None;
+                    record.last_error = None;
+                    record.last_activity_at = unix_now();
+                    record.renewed_at = unix_now();
+                })
+            }
+            Err(error) => {
+                self.stopped(StopReason::StartFailed, Some(error.to_string()));
+                self.finish();
+                Err(error)
+            }
+        }
+    }
+
+    fn boot_machine(
+        &self,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<(Guest, String, MachineFacts)> {
+        let spec = lock(&self.record).spec.clone();
+        admission::admit(spec.mem_mib)?;
+        let installed = self
+            .environments
+            .ensure(&spec.environment, events, cancel)?;
+        let scratch = match Scratch::open(&self.folder.scratch()) {
+            Ok(scratch) => scratch,
+            // The disk of a workspace that is just being made.
+            Err(_) if lock(&self.record).phase == Phase::Creating => {
+                Scratch::create_at(&self.layout, spec.disk_mib, &self.folder.scratch())?
+            }
+            Err(error) => return Err(error),
+        };
+        let hostname = format!("pyro-{}", self.folder.id);
+        let started = start::start(
+            &self.layout,
+            &Wanted {
+                installed: &installed,
+                vcpu_count: spec.vcpu_count,
+                mem_mib: spec.mem_mib,
+                hostname: &hostname,
+                backend: spec.backend,
+                scratch: &scratch,
+            },
+            events,
+            cancel,
+        )?;
+        let facts = MachineFacts {
+            execution_mode: started.execution_mode,
+            backend: started.backend.to_owned(),
+            accelerator: started.accelerator.map(|kind| kind.as_str().to_owned()),
+            start_kind: started.start_kind.to_owned(),
+            confinement: started.guest.confinement().as_str().to_owned(),
+        };
+        Ok((started.guest, installed.version.clone(), facts))
+    }
+
+    /// Powers the machine off in order.
+    pub(super) fn stop(&self, reason: StopReason) -> Workspace {
+        let _life = lock(&self.life);
+        if let Some(guest) = self.set_guest(None) {
+            if let Err(error) = self.happened(Happening::StopAsked) {
+                tracing::warn!("the record was not written: {error}");
+            }
+            guest.power_off();
+            if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {
+                tracing::warn!("the disk was not synced: {error}");
+            }
+        }
+        self.stopped(reason, None);
+        self.finish();
+        self.show()
+    }
+
+    /// Ends the machine and whatever runs in it; the folder goes with the supervisor.
+    pub(super) fn delete(&self) -> Result<()> {
+        self.happened(Happening::DeleteAsked)?;
+        self.end();
+        self.finish();
+        Ok(())
+    }
+
+    pub(super) fn update(&self, wanted: &Update) -> Result<Workspace> {
+        {
+            let mut record = lock(&self.record);
+            let mut changed = record.clone();
+            update::apply(&mut changed, wanted)?;
+            self.folder.save(&changed)?;
+            *record = changed;
+        }
+        Ok(self.show())
+    }
+
+    pub(super) fn exec(
+        &self,
+        command: &str,
+        timeout: Duration,
+        stdin: Option<File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<WorkspaceExec> {
+        let guest = self.guest().ok_or_else(|| {
+            Error::runtime(
+                "wrong_state",
+                format!("workspace {} has no machine", self.folder.id),
+            )
+            .hint(format!("pyro workspace start {}", self.folder.id))
+        })?;
+        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
+        let recording = Mutex::new(journal::begin(&self.folder, sequence)?);
+        let recorder = Recorder {
+            to: events,
+            recording: &recording,
+        };
+        let finished = guest.exec(
+            Command {
+                shell: command,
+                timeout,
+                stdin,
+            },
+            &recorder,
+            cancel,
+        )?;
+        let (execution_mode, environment, version) = {
+            let record = lock(&self.record);
+            (
+                record
+                    .machine
+                    .as_ref()
+                    .map_or(crate::vms::payloads::ExecutionMode::Pending, |machine| {
+                        machine.execution_mode
+                    }),
+                record.spec.environment.clone(),
+                record.environment_version.clone(),
+            )
+        };
+        let last = LastCommand {
+            sequence,
+            command: command.to_owned(),
+            cwd: WORKSPACE_PATH.into(),
+            exit_code: finished.exited.exit_code,
+            duration_ms: finished.exited.duration_ms,
+            execution_mode,
+        };
+        let now = unix_now();
+        recording
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finish(last.clone(), now)?;
+        self.change(|record| {
+            record.command_count = record.command_count.max(sequence);
+            record.last_command = Some(last);
+            record.last_activity_at = now;
+            record.renewed_at = now;
+        })?;
+        Ok(WorkspaceExec {
+            workspace_id: self.folder.id.clone(),
+            environment,
+            environment_version: version,
+            sequence,
+            command: command.to_owned(),
+            cwd: WORKSPACE_PATH.into(),
+            // The client has them, as they came.
+            stdout: String::new(),
+            stderr: String::new(),
+            stdout_bytes: finished.stdout.total_bytes,
+            stderr_bytes: finished.stderr.total_bytes,
+            stdout_truncated: false,
+            stderr_truncated: false,
+            lossy: false,
+            exit_code: finished.exited.exit_code,
+            signal: finished.exited.signal,
+            timed_out: finished.exited.timed_out,
+            duration_ms: finished.exited.duration_ms,
+            execution_mode,
+        })
+    }
+}
+
+/// Writes a command's output down before it goes on.
+struct Recorder<'a> {
+    to: &'a dyn EventSink,
+    recording: &'a Mutex<journal::Recording>,
+}
+
+impl EventSink for Recorder<'_> {
+    fn event(&self, event: Event) {
+        match &event {
+            Event::Stdout(bytes) => lock(self.recording).stdout(bytes),
+            Event::Stderr(bytes) => lock(self.recording).stderr(bytes),
+            _ => {}
+        }
+        self.to.event(event);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,143 @@
+//! One client's connection.
+//!
+//! Owns: the handshake, a thread per request, and cancelling what a client
+//! that is gone had asked for. Refuses: knowing what the requests do (live.rs).
+
+use super::live::Live;
+use super::wire::{Answer, EVENTS, Failure, PROTOCOL, Request, WireEvent};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::workspaces::record::StopReason;
+use pyro_proto::messages::{Welcome, channel};
+use pyro_proto::{Incoming, Link, Stream};
+use rustix::pipe::PipeFlags;
+use serde::Serialize;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn connection(live: &Arc<Live>, socket: UnixStream) {
+    let Ok(reader) = socket.try_clone() else {
+        return;
+    };
+    let cancel = Cancel::default();
+    let link = Link::new(socket);
+    link.serve(
+        BufReader::new(reader),
+        |hello| Welcome {
+            protocol: PROTOCOL,
+            nonce: hello.nonce,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            // Whether it takes requests.
+            configured: !live.is_over(),
+        },
+        |stream, request| {
+            let (live, cancel) = (live.clone(), cancel.clone());
+            std::thread::spawn(move || {
+                let _in_use = live.in_use();
+                answer(&live, Arc::new(stream), &request, &cancel);
+            });
+        },
+    );
+    // Whoever asked is gone: what runs for them has no reader.
+    cancel.cancel();
+}
+
+fn answer(live: &Live, stream: Arc<Stream>, request: &[u8], cancel: &Cancel) {
+    let outcome = serde_json::from_slice(request)
+        .map_err(|error| {
+            Error::invalid("invalid_request", format!("unknown request: {error}"))
+                .hint("the workspace was started by another version of pyro; stop and start it")
+        })
+        .and_then(|request| carry_out(live, &stream, request, cancel));
+    let answer = match outcome {
+        Ok(value) => Answer::Done { value },
+        Err(error) => Answer::Failed(Failure::from(&error)),
+    };
+    let text = serde_json::to_vec(&answer).unwrap_or_default();
+    // A client that is gone needs no answer.
+    let _ = stream.finish(&text);
+}
+
+fn carry_out(
+    live: &Live,
+    stream: &Arc<Stream>,
+    request: Request,
+    cancel: &Cancel,
+) -> Result<Value> {
+    if live.is_over() && !matches!(request, Request::Status) {
+        return Err(
+            Error::runtime("busy", "the workspace is just being stopped").hint("try again"),
+        );
+    }
+    let events = ToClient(stream.clone());
+    match request {
+        Request::Status => value(live.show()),
+        Request::Start => value(live.start(&events, cancel)?),
+        Request::Reset => value(live.reset(&events, cancel)?),
+        Request::Stop => value(live.stop(StopReason::Requested)),
+        Request::Delete => value(live.delete()?),
+        Request::Update(update) => value(live.update(&update)?),
+        Request::Exec {
+            command,
+            timeout_seconds,
+            stdin,
+        } => {
+            let input = stdin.then(|| self::stdin(stream.clone())).transpose()?;
+            let timeout = Duration::from_secs(timeout_seconds);
+            value(live.exec(&command, timeout, input, &events, cancel)?)
+        }
+    }
+}
+
+fn value(value: impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::runtime("encode", error.to_string()))
+}
+
+/// Sends what happens to the client; blocks while it does not read.
+struct ToClient(Arc<Stream>);
+
+impl EventSink for ToClient {
+    fn event(&self, event: Event) {
+        // A client that is gone cancels by the end of its connection.
+        let _ = match event {
+            Event::Stdout(bytes) => self.0.send(channel::STDOUT, &bytes),
+            Event::Stderr(bytes) => self.0.send(channel::STDERR, &bytes),
+            other => {
+                let Some(Ok(mut line)) =
+                    WireEvent::of(other).map(|event| serde_json::to_vec(&event))
+                else {
+                    return;
+                };
+                line.push(b'\n');
+                self.0.send(EVENTS, &line)
+            }
+        };
+    }
+}
+
+/// The client's standard input as a pipe, which is what a guest's command
+/// takes. The thread ends with the input, with the pipe's reader, or with the
+/// stream's answer.
+fn stdin(stream: Arc<Stream>) -> Result<File> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+        .map_err(|error| Error::runtime("io", format!("no pipe for standard input: {error}")))?;
+    std::thread::spawn(move || {
+        let mut writer = File::from(writer);
+        loop {
+            match stream.receive(None) {
+                Ok(Incoming::Data(channel::STDIN, bytes)) => {
+                    if writer.write_all(&bytes).is_err() {
+                        return;
+                    }
+                }
+                Ok(Incoming::End(channel::STDIN)) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    });
+    Ok(File::from(reader))
+}

@@ -1,0 +1,123 @@
+//! Workspaces without a machine: records, crashes, filters.
+
+use super::*;
+
+pub(super) fn record(id: &str, name: Option<&str>) -> Record {
+    let wanted = NewWorkspace {
+        environment: "debian:12".into(),
+        vcpu_count: 1,
+        mem_mib: 512,
+        ttl_seconds: 600,
+        disk_mib: 4096,
+        backend: BackendChoice::Auto,
+        name: name.map(str::to_owned),
+        labels: BTreeMap::new(),
+    };
+    Record {
+        workspace_id: id.to_owned(),
+        phase: Phase::Stopped,
+        ..Workspaces::first_record(&wanted).unwrap()
+    }
+}
+
+fn workspaces() -> (tempfile::TempDir, Workspaces) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout {
+        cache: dir.path().join("cache"),
+        state: dir.path().join("state"),
+    };
+    let workspaces = Workspaces::new(&layout);
+    (dir, workspaces)
+}
+
+#[test]
+fn a_dead_supervisor_leaves_a_stopped_workspace_and_a_half_made_one_goes() {
+    let (_dir, workspaces) = workspaces();
+    let mut died = record("00000000000a", Some("died"));
+    died.phase = Phase::Started;
+    workspaces.store.create(&died).unwrap();
+    let mut half = record("00000000000b", None);
+    half.phase = Phase::Creating;
+    half.created_at -= 3600.0;
+    workspaces.store.create(&half).unwrap();
+    let list = workspaces.list(&Filter::default()).unwrap();
+    assert_eq!(list.count, 1);
+    let status = workspaces.status("died").unwrap();
+    assert_eq!(status.state, WorkspaceState::Stopped);
+    assert_eq!(status.stop_reason, Some(StopReason::SupervisorGone));
+    assert!(status.last_error.is_some());
+}
+
+#[test]
+fn while_its_lock_is_held_the_record_is_believed() {
+    let (_dir, workspaces) = workspaces();
+    let mut lives = record("00000000000a", None);
+    lives.phase = Phase::Started;
+    let folder = workspaces.store.create(&lives).unwrap();
+    let _lock = folder.try_lock().unwrap().unwrap();
+    let list = workspaces.list(&Filter::default()).unwrap();
+    assert_eq!(list.workspaces[0].state, WorkspaceState::Started);
+}
+
+#[test]
+fn filters_and_order() {
+    let (_dir, workspaces) = workspaces();
+    for (id, name, at) in [
+        ("00000000000a", "a", 1.0),
+        ("00000000000b", "b", 3.0),
+        ("00000000000c", "c", 2.0),
+    ] {
+        let mut one = record(id, Some(name));
+        one.last_activity_at = at;
+        one.labels.insert("kind".into(), name.into());
+        workspaces.store.create(&one).unwrap();
+    }
+    let names = |filter: &Filter| -> Vec<String> {
+        let list = workspaces.list(filter).unwrap();
+        list.workspaces
+            .into_iter()
+            .filter_map(|row| row.name)
+            .collect()
+    };
+    assert_eq!(names(&Filter::default()), ["b", "c", "a"]);
+    let by_label = Filter {
+        labels: BTreeMap::from([("kind".into(), "c".into())]),
+        ..Filter::default()
+    };
+    assert_eq!(names(&by_label), ["c"]);
+    let running = Filter {
+        state: Some(WorkspaceState::Started),
+        ..Filter::default()
+    };
+    assert!(names(&running).is_empty());
+}
+
+#[test]
+fn a_stopped_workspace_is_updated_stopped_and_deleted_without_a_supervisor() {
+    let (_dir, workspaces) = workspaces();
+    workspaces
+        .store
+        .create(&record("00000000000a", Some("x")))
+        .unwrap();
+    let update = Update {
+        name: Some("y".into()),
+        ..Update::default()
+    };
+    assert_eq!(
+        workspaces.update("x", &update).unwrap().name.as_deref(),
+        Some("y")
+    );
+    assert_eq!(
+        workspaces.stop("y").unwrap().stop_reason,
+        Some(StopReason::Requested)
+    );
+    let refused = workspaces
+        .exec("y", "true", 30, None, &crate::NoEvents, &Cancel::default())
+        .unwrap_err();
+    assert_eq!(refused.code, "wrong_state");
+    assert!(workspaces.delete("y").unwrap().deleted);
+    assert_eq!(
+        workspaces.status("y").unwrap_err().code,
+        "unknown_workspace"
+    );
+}

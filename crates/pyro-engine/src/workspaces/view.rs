@@ -1,0 +1,94 @@
+//! A record as others see it.
+//!
+//! Owns: which field comes from where. Pure, but for the size of the disk.
+
+use super::payloads::{WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
+use super::record::Record;
+use super::state::Phase;
+use super::store::Folder;
+use super::unix_now;
+use crate::vms::payloads::ExecutionMode;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// `left`: idle time that is left, as its supervisor says; none without one.
+pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Workspace {
+    let machine = record.machine.as_ref();
+    let mut metadata = BTreeMap::new();
+    if let Some(machine) = machine {
+        metadata.insert("start_kind".into(), machine.start_kind.clone());
+        metadata.insert("confinement".into(), machine.confinement.clone());
+    }
+    Workspace {
+        workspace_id: record.workspace_id.clone(),
+        name: record.name.clone(),
+        labels: record.labels.clone(),
+        environment: record.spec.environment.clone(),
+        environment_version: record.environment_version.clone(),
+        vcpu_count: record.spec.vcpu_count,
+        mem_mib: record.spec.mem_mib,
+        ttl_seconds: record.spec.ttl_seconds,
+        disk_mib: record.spec.disk_mib,
+        disk_used_bytes: folder.disk_used_bytes(),
+        created_at: record.created_at,
+        expires_at: left.map_or_else(
+            || expires_at(record),
+            |left| unix_now() + left.as_secs_f64(),
+        ),
+        expires_in_seconds: left.map(|left| left.as_secs()),
+        last_activity_at: record.last_activity_at,
+        state: state(record.phase),
+        stop_reason: record.stop_reason,
+        last_error: record.last_error.clone(),
+        network_policy: "off".into(),
+        network_enabled: false,
+        allow_host_compat: false,
+        guest_ip: None,
+        tap_name: None,
+        execution_mode: machine.map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
+        backend: machine.map(|machine| machine.backend.clone()),
+        accelerator: machine.and_then(|machine| machine.accelerator.clone()),
+        workspace_path: WORKSPACE_PATH.into(),
+        command_count: record.command_count,
+        last_command: record.last_command.clone(),
+        reset_count: record.reset_count,
+        last_reset_at: record.last_reset_at,
+        service_count: 0,
+        running_service_count: 0,
+        metadata,
+    }
+}
+
+/// One line of a list, from the record alone.
+pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
+    WorkspaceRow {
+        workspace_id: record.workspace_id.clone(),
+        name: record.name.clone(),
+        labels: record.labels.clone(),
+        environment: record.spec.environment.clone(),
+        state: state(record.phase),
+        created_at: record.created_at,
+        last_activity_at: record.last_activity_at,
+        expires_at: expires_at(record),
+        command_count: record.command_count,
+        service_count: 0,
+        running_service_count: 0,
+        disk_used_bytes: folder.disk_used_bytes(),
+    }
+}
+
+fn expires_at(record: &Record) -> f64 {
+    // Fits a float: at most seven days.
+    #[allow(clippy::cast_precision_loss)]
+    let ttl_seconds = record.spec.ttl_seconds as f64;
+    record.renewed_at + ttl_seconds
+}
+
+/// A phase as the contract's state: a plan under way looks like where it leads.
+pub fn state(phase: Phase) -> WorkspaceState {
+    match phase {
+        Phase::Creating => WorkspaceState::Creating,
+        Phase::Started | Phase::Starting | Phase::Resetting => WorkspaceState::Started,
+        Phase::Stopped | Phase::Stopping | Phase::Deleting => WorkspaceState::Stopped,
+    }
+}

@@ -1,0 +1,87 @@
+//! `pyro workspace create`.
+
+use crate::labels::Labels;
+use crate::vm_spec;
+use crate::vms::payloads::BackendChoice;
+use crate::workspaces::NewWorkspace;
+use crate::workspaces::payloads::Workspace;
+use crate::{Context, Effect, Operation, Pyro, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Make a workspace: a machine with a disk that stays until it is deleted.
+///
+/// It runs when this returns. A process of its own keeps it running after that;
+/// when nobody uses it for its time to live it is powered off, and the next
+/// command in it starts it again.
+#[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceCreateRequest {
+    /// Name in the catalog, for example `debian:12`
+    #[arg(value_name = "ENVIRONMENT")]
+    pub environment: String,
+    /// Virtual CPUs, 1 to 8
+    #[arg(long, value_name = "COUNT", default_value_t = vm_spec::vcpu_count())]
+    #[serde(default = "vm_spec::vcpu_count")]
+    #[schemars(range(min = 1, max = 8))]
+    pub vcpu_count: u32,
+    /// Memory in MiB, 256 to 32768
+    #[arg(long, value_name = "MIB", default_value_t = vm_spec::mem_mib())]
+    #[serde(default = "vm_spec::mem_mib")]
+    #[schemars(range(min = 256, max = 32768))]
+    pub mem_mib: u32,
+    /// Idle seconds until it is powered off, 60 to 604800
+    #[arg(long, value_name = "SECONDS", default_value_t = vm_spec::workspace_ttl_seconds())]
+    #[serde(default = "vm_spec::workspace_ttl_seconds")]
+    #[schemars(range(min = 60, max = 604_800))]
+    pub ttl_seconds: u64,
+    /// Size of its disk in MiB, 1024 to 262144; blocks cost space when they are written
+    #[arg(long, value_name = "MIB", default_value_t = vm_spec::disk_mib())]
+    #[serde(default = "vm_spec::disk_mib")]
+    #[schemars(range(min = 1024, max = 262_144))]
+    pub disk_mib: u64,
+    /// A name, 1 to 120 characters; a unique one can stand for the id
+    #[arg(long, value_name = "NAME")]
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Labels by key
+    #[command(flatten)]
+    #[serde(default)]
+    pub labels: Labels,
+    /// VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker where KVM works, otherwise QEMU
+    #[arg(long, value_name = "BACKEND", value_parser = vm_spec::backend_parser())]
+    #[serde(default)]
+    pub backend: Option<BackendChoice>,
+}
+
+/// `pyro workspace create`.
+pub struct WorkspaceCreate;
+
+impl Operation for WorkspaceCreate {
+    const NAME: &'static str = "workspace_create";
+    const CLI: &'static [&'static str] = &["workspace", "create"];
+    const PYTHON: Option<&'static str> = Some("create_workspace");
+    const EFFECT: Effect = Effect::Changes;
+    const EXAMPLES: &'static [&'static str] = &[
+        "pyro workspace create debian:12 --name demo",
+        "pyro workspace create debian:12 --label task=42 --id-only",
+    ];
+    const ID_FIELD: Option<&'static str> = Some("workspace_id");
+    type Request = WorkspaceCreateRequest;
+    type Response = Workspace;
+
+    fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
+        let wanted = NewWorkspace {
+            environment: request.environment,
+            vcpu_count: request.vcpu_count,
+            mem_mib: request.mem_mib,
+            ttl_seconds: request.ttl_seconds,
+            disk_mib: request.disk_mib,
+            backend: pyro.backend(request.backend)?,
+            name: request.name,
+            labels: request.labels.0,
+        };
+        pyro.workspaces
+            .create(&pyro.environments, &wanted, context.events, context.cancel)
+    }
+}
