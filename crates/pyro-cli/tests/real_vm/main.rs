@@ -16,3 +16,4 @@ mod output;
 mod places;
 mod prepare;
 mod users;
+mod workspaces;

@@ -1,0 +1,96 @@
+//! Workspaces, as a person uses them and as crashes leave them.
+//!
+//! Owns: a workspace for a test, and finding its processes.
+
+mod crashes;
+mod life;
+mod rounds;
+
+use crate::machine::{Place, family, text};
+use serde_json::Value;
+
+/// Commands with `--json`; every workspace is deleted at the end.
+pub struct Desk {
+    pub place: Place,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self {
+            place: Place::new(),
+        }
+    }
+
+    /// Runs `pyro workspace … --json`; the object and the exit code.
+    pub fn ask(&self, words: &[&str]) -> (Value, i32) {
+        // Flags stand before the command for the guest.
+        let at = words
+            .iter()
+            .position(|word| *word == "--")
+            .unwrap_or(words.len());
+        let mut all = vec!["workspace"];
+        all.extend(&words[..at]);
+        all.push("--json");
+        all.extend(&words[at..]);
+        let output = self.place.pyro(&all).output().unwrap();
+        let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{words:?}: {error}: {} {}",
+                text(&output.stdout),
+                text(&output.stderr)
+            )
+        });
+        (value, output.status.code().unwrap_or(-1))
+    }
+
+    /// One that has to succeed.
+    pub fn done(&self, words: &[&str]) -> Value {
+        let (value, code) = self.ask(words);
+        assert_eq!(code, 0, "{words:?}: {value}");
+        value
+    }
+
+    pub fn create(&self, name: &str) -> String {
+        let made = self.done(&["create", "debian:12", "--name", name, "--mem-mib", "512"]);
+        assert_eq!(made["state"], "started", "{made}");
+        made["workspace_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Standard output of a shell line that has to succeed.
+    pub fn sh(&self, workspace: &str, line: &str) -> String {
+        let done = self.done(&["exec", workspace, "--", "sh", "-c", line]);
+        done["stdout"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let Ok(output) = self.place.pyro(&["workspace", "list", "--json"]).output() else {
+            return;
+        };
+        let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        for row in list["workspaces"].as_array().into_iter().flatten() {
+            let id = row["workspace_id"].as_str().unwrap_or_default();
+            let _ = self.place.pyro(&["workspace", "delete", id]).output();
+        }
+    }
+}
+
+/// Process of the supervisor, if it lives.
+pub fn supervisor(id: &str) -> Option<u32> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .find_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let words = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let words: Vec<_> = words.split(|byte| *byte == 0).collect();
+            (words.get(1) == Some(&b"supervise".as_slice()) && words.get(2) == Some(&id.as_bytes()))
+                .then_some(pid)
+        })
+}
+
+/// The supervisor and everything below it.
+pub fn processes(id: &str) -> Vec<u32> {
+    supervisor(id).map(family).unwrap_or_default()
+}

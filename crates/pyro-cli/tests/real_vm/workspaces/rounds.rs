@@ -1,0 +1,143 @@
+//! Kills at random moments of every verb.
+//!
+//! `PYRO_KILL_ROUNDS` sets how many; `make soak` takes more than the tests do.
+
+use super::{Desk, processes, supervisor};
+use crate::machine::{eventually, is_alive, vmm_below};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const VERBS: [&str; 6] = ["create", "exec", "stop", "start", "reset", "delete"];
+
+/// xorshift: the seed is printed, so that a failure can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+fn kill(pid: Option<u32>) {
+    if let Some(pid) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap())) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+#[test]
+fn kills_at_random_moments_damage_nothing() {
+    let rounds = std::env::var("PYRO_KILL_ROUNDS").map_or(18, |text| text.parse().unwrap());
+    let seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64
+        | 1;
+    eprintln!("{rounds} rounds, seed {seed}");
+    let mut dice = Dice(seed);
+    let desk = Desk::new();
+    let witness = desk.create("witness");
+    desk.sh("witness", "echo untouched > f");
+    for round in 0..rounds {
+        let verb = VERBS[round % VERBS.len()];
+        let told = format!("round {round}: {verb}");
+        let name = format!("w{round}");
+        if verb != "create" {
+            desk.create(&name);
+            desk.sh(&name, "echo kept > f; sync");
+        }
+        if verb == "start" {
+            desk.done(&["stop", &name]);
+        }
+        let words: Vec<&str> = match verb {
+            "create" => vec![
+                "workspace",
+                "create",
+                "debian:12",
+                "--mem-mib",
+                "512",
+                "--name",
+                &name,
+            ],
+            "exec" => vec![
+                "workspace",
+                "exec",
+                &name,
+                "--",
+                "sh",
+                "-c",
+                "sleep 0.3; echo more >> g",
+            ],
+            verb => vec!["workspace", verb, &name],
+        };
+        let mut client = desk
+            .place
+            .pyro(&words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(dice.throw(700)));
+        let id = desk.done(&["list", "--name", &name])["workspaces"][0]["workspace_id"]
+            .as_str()
+            .map(str::to_owned);
+        let victim = dice.throw(3);
+        let before = id.as_deref().map(processes).unwrap_or_default();
+        match victim {
+            0 => client.kill().unwrap(),
+            1 => kill(id.as_deref().and_then(supervisor)),
+            _ => kill(id.as_deref().and_then(supervisor).and_then(vmm_below)),
+        }
+        client.wait().unwrap();
+
+        let list = desk.done(&["list"]);
+        assert_eq!(
+            list["damaged"].as_array().unwrap().len(),
+            0,
+            "{told}, victim {victim}: {list}"
+        );
+        let row = list["workspaces"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == name.as_str());
+        if row.is_some() && verb != "reset" && verb != "create" && verb != "delete" {
+            // Whatever was killed, what was synced is there.
+            let state = desk.done(&["status", &name]);
+            if state["state"] == "stopped" {
+                desk.done(&["start", &name]);
+            }
+            assert_eq!(desk.sh(&name, "cat f"), "kept\n", "{told}, victim {victim}");
+        }
+        if row.is_some() {
+            // A create whose client was killed may still be taking itself back.
+            let (gone, code) = desk.ask(&["delete", &name]);
+            assert!(
+                code == 0 || gone["error_kind"] == "unknown_workspace",
+                "{told}: {gone}"
+            );
+        }
+        let after = id.as_deref().map(processes).unwrap_or_default();
+        for pid in before.into_iter().chain(after) {
+            eventually(
+                &format!("{told}, victim {victim}: process {pid} is gone"),
+                || !is_alive(pid),
+            );
+        }
+        eventually(&format!("{told}: only the witness is left"), || {
+            let folder = desk.place.folder.path().join("state/workspaces");
+            desk.done(&["list"]);
+            std::fs::read_dir(folder)
+                .unwrap()
+                .flatten()
+                .filter(|entry| !entry.file_name().to_string_lossy().starts_with(".deleted"))
+                .count()
+                == 1
+        });
+        assert_eq!(desk.sh("witness", "cat f"), "untouched\n", "{told}");
+    }
+    assert_eq!(desk.done(&["status", "witness"])["workspace_id"], witness);
+}
