@@ -4,6 +4,7 @@ PYRO = target/release/pyro
 LAB = cargo run --quiet --locked --package pyro-lab --
 SOAK_ROUNDS ?= 100
 SOAK_CASES ?= 20000
+SOAK_KILLS ?= 210
 
 .PHONY: help quickstart test check bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
 
@@ -34,9 +35,10 @@ doctor: release ## What this machine can do
 demo: release ## One command in a guest, as JSON
 	@$(PYRO) demo
 
-soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_ROUNDS runs
+soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, SOAK_ROUNDS runs
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
+	PYRO_KILL_ROUNDS=$(SOAK_KILLS) cargo nextest run --profile vm -p pyro-cli -E 'test(kills_at_random_moments)'
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"
