@@ -136,15 +136,15 @@ fn minimal(row: &Row) -> Map<String, Value> {
 fn the_parser_and_the_schema_have_the_same_defaults() {
     for row in TABLE {
         let request = minimal(row);
-        let mut words = vec![row.name];
-        words.extend(
-            request
-                .keys()
-                .filter(|name| *name != LEFT_TO_THE_PRODUCT)
-                .map(|_| "x"),
-        );
+        let mut words = vec![row.name.to_owned()];
+        for argument in command(row).get_arguments() {
+            if argument.is_required_set() {
+                words.extend(argument.get_long().map(|long| format!("--{long}")));
+                words.push("x".to_owned());
+            }
+        }
         if request.contains_key(LEFT_TO_THE_PRODUCT) {
-            words.extend(["--", "x"]);
+            words.extend(["--", "x"].map(str::to_owned));
         }
         let matches = command(row).try_get_matches_from(words).unwrap();
         let parsed = (row.parse)(&matches).unwrap();

@@ -47,6 +47,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_reset" => workspace::block("Reset workspace", response),
         "workspace_list" => workspace::list(response),
         "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
+        "workspace_prune" => workspace::pruned(response),
         "workspace_exec" => {
             sink.line(&workspace::exec_summary(response));
             String::new()

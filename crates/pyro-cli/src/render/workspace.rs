@@ -148,6 +148,29 @@ fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
     out
 }
 
+/// What was, or would be, pruned.
+pub fn pruned(pruned: &Value) -> String {
+    let done = if pruned["dry_run"] == true {
+        "Would delete"
+    } else {
+        "Deleted"
+    };
+    let plural = if pruned["count"] == 1 { "" } else { "s" };
+    let mut out = format!(
+        "{done} {} workspace{plural}, {}.\n",
+        pruned["count"],
+        bytes(&pruned["freed_bytes"])
+    );
+    for id in pruned["deleted_workspace_ids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let _ = writeln!(out, "- {}", id.as_str().unwrap_or_default());
+    }
+    out
+}
+
 /// After a command, on stderr.
 pub fn exec_summary(response: &Value) -> String {
     format!(

@@ -13,6 +13,7 @@ mod admission;
 mod journal;
 mod names;
 pub mod payloads;
+mod prune;
 mod reach;
 mod record;
 mod state;
@@ -284,10 +285,7 @@ impl Workspaces {
     ) -> Result<Workspace> {
         let folder = self.store.find(wanted)?;
         self.at_rest(&folder)?;
-        decode(
-            self.reach(&folder, &Request::Reset, None, events, cancel)?
-                .value,
-        )
+        decode(self.reach(&folder, &Request::Reset, events, cancel)?.value)
     }
 
     /// Ends it and removes everything of it, whatever it does and however
@@ -346,16 +344,12 @@ impl Workspaces {
         crate::vms::checks::timeout(timeout_seconds)?;
         crate::vms::checks::command(command)?;
         let folder = self.store.find(wanted)?;
-        let before = self.at_rest(&folder)?;
-        if before.state == WorkspaceState::Stopped {
-            self.wake(&folder, &before, events, cancel)?;
-        }
         let request = Request::Exec {
             command: command.to_owned(),
             timeout_seconds,
             stdin: stdin.is_some(),
         };
-        let called = self.reach(&folder, &request, stdin, events, cancel)?;
+        let called = self.command(&folder, &request, stdin.as_ref(), events, cancel)?;
         let mut done: WorkspaceExec = decode(called.value)?;
         done.stdout_truncated = called.stdout.truncated;
         done.stderr_truncated = called.stderr.truncated;

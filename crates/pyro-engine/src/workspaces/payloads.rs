@@ -154,6 +154,19 @@ pub struct DeletedWorkspace {
     pub reason: String,
 }
 
+/// Workspaces that were old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PrunedWorkspaces {
+    /// Their ids, sorted.
+    pub deleted_workspace_ids: Vec<String>,
+    /// How many.
+    pub count: usize,
+    /// Bytes their disks took on the host.
+    pub freed_bytes: u64,
+    /// Whether they are still there: this was a rehearsal.
+    pub dry_run: bool,
+}
+
 /// Result of one command in a workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkspaceExec {

@@ -11,12 +11,12 @@
 //!        `- no: it is coming up or on its way out; look again
 //! ```
 
-use super::payloads::{StopReason, Workspace};
+use super::payloads::{StopReason, Workspace, WorkspaceState};
 use super::record::Record;
 use super::state::{Mend, Phase};
 use super::store::Folder;
 use super::supervisor::client::{self, Session};
-use super::supervisor::wire::Request;
+use super::supervisor::wire::{LEAVING, Request};
 use super::{Workspaces, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
@@ -29,7 +29,7 @@ pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(10);
 
 impl Workspaces {
-    pub(super) fn wake(
+    fn wake(
         &self,
         folder: &Folder,
         before: &Workspace,
@@ -61,10 +61,7 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Workspace> {
-        decode(
-            self.reach(folder, &Request::Start, None, events, cancel)?
-                .value,
-        )
+        decode(self.reach(folder, &Request::Start, events, cancel)?.value)
     }
 
     /// A call to the supervisor, which is started when there is none.
@@ -72,20 +69,22 @@ impl Workspaces {
         &self,
         folder: &Folder,
         request: &Request,
-        stdin: Option<File>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<client::Called> {
         let deadline = Instant::now() + GONE_TIMEOUT;
         loop {
             if let Some(session) = Session::connect(folder)? {
-                return session.call(request, stdin, events, cancel);
-            }
+                match session.call(request, None, events, cancel) {
+                    Err(error) if error.code == LEAVING && Instant::now() < deadline => {}
+                    other => return other,
+                }
             // One that is on its way out still has the lock, and one that
             // just came up does not listen yet.
-            if let Some(lock) = folder.try_lock()? {
+            } else if let Some(lock) = folder.try_lock()? {
                 drop(lock);
                 client::spawn(&self.layout, folder)?;
+                continue;
             } else if Instant::now() > deadline {
                 return Err(Error::runtime(
                     "busy",
@@ -95,8 +94,39 @@ impl Workspaces {
                     ),
                 )
                 .hint("try again, or delete it"));
-            } else {
-                std::thread::sleep(LOOK);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// A command on the machine there is, which is started when it was
+    /// stopped by nobody's wish.
+    pub(super) fn command(
+        &self,
+        folder: &Folder,
+        request: &Request,
+        stdin: Option<&File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<client::Called> {
+        let deadline = Instant::now() + GONE_TIMEOUT;
+        loop {
+            let before = self.at_rest(folder)?;
+            if before.state == WorkspaceState::Stopped {
+                self.wake(folder, &before, events, cancel)?;
+            }
+            let called = match Session::connect(folder)? {
+                Some(session) => session.call(request, stdin, events, cancel),
+                None => Err(
+                    Error::runtime(LEAVING, "the workspace is just being stopped")
+                        .hint("try again"),
+                ),
+            };
+            match called {
+                Err(error) if error.code == LEAVING && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK);
+                }
+                other => return other,
             }
         }
     }

@@ -121,3 +121,25 @@ fn a_stopped_workspace_is_updated_stopped_and_deleted_without_a_supervisor() {
         "unknown_workspace"
     );
 }
+
+#[test]
+fn prune_takes_the_old_and_stopped_only() {
+    let (_dir, workspaces) = workspaces();
+    for (id, phase, hours) in [
+        ("00000000000a", Phase::Stopped, 3.0),
+        ("00000000000b", Phase::Stopped, 1.0),
+        ("00000000000c", Phase::Started, 9.0),
+    ] {
+        let mut one = record(id, None);
+        one.phase = phase;
+        one.last_activity_at -= hours * 3600.0;
+        workspaces.store.create(&one).unwrap();
+    }
+    let running = workspaces.store.folder("00000000000c");
+    let _lock = running.try_lock().unwrap().unwrap();
+    let rehearsal = workspaces.prune("2h", true).unwrap();
+    assert_eq!(rehearsal.deleted_workspace_ids, ["00000000000a"]);
+    assert_eq!(workspaces.list(&Filter::default()).unwrap().count, 3);
+    assert_eq!(workspaces.prune("2h", false).unwrap().count, 1);
+    assert_eq!(workspaces.list(&Filter::default()).unwrap().count, 2);
+}

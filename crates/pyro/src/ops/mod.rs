@@ -30,6 +30,7 @@ pub mod workspace_delete;
 pub mod workspace_exec;
 pub mod workspace_list;
 pub mod workspace_logs;
+pub mod workspace_prune;
 pub mod workspace_reset;
 pub mod workspace_start;
 pub mod workspace_status;
@@ -59,6 +60,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),
     Row::of::<workspace_delete::WorkspaceDelete>(),
+    Row::of::<workspace_prune::WorkspacePrune>(),
     Row::of::<vm_create::VmCreate>(),
     Row::of::<vm_start::VmStart>(),
     Row::of::<vm_exec::VmExec>(),

@@ -107,7 +107,7 @@ impl Session {
     pub fn call(
         &self,
         request: &Request,
-        stdin: Option<File>,
+        stdin: Option<&File>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Called> {
@@ -131,9 +131,7 @@ impl Session {
         let text = serde_json::to_vec(request)
             .map_err(|error| Error::runtime("encode", error.to_string()))?;
         let stream = Arc::new(self.link.open(&text).map_err(|error| lost(&error))?);
-        let _stdin = stdin
-            .map(|file| StdinPump::start(file, stream.clone()))
-            .transpose()?;
+        let mut pump = None;
         let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
         let mut lines = Vec::new();
         let answer = loop {
@@ -146,12 +144,27 @@ impl Session {
                     stderr.push(&bytes);
                     events.event(Event::Stderr(bytes));
                 }
-                Ok(Incoming::Data(EVENTS, bytes)) => tell(&mut lines, &bytes, events),
+                Ok(Incoming::Data(EVENTS, bytes)) => {
+                    for event in lines_of(&mut lines, &bytes) {
+                        if let (WireEvent::Accepted, Some(file)) = (&event, stdin) {
+                            let file = file.try_clone().map_err(|error| {
+                                Error::runtime(
+                                    "io",
+                                    format!("cannot share standard input: {error}"),
+                                )
+                            })?;
+                            pump = Some(StdinPump::start(file, stream.clone())?);
+                        } else if let Some(event) = event.into_event() {
+                            events.event(event);
+                        }
+                    }
+                }
                 Ok(Incoming::Close(answer)) => break answer,
                 Ok(_) => {}
                 Err(error) => return Err(lost(&error)),
             }
         };
+        drop(pump);
         match serde_json::from_slice(&answer) {
             Ok(Answer::Done { value }) => Ok(Called {
                 value,
@@ -167,14 +180,16 @@ impl Session {
     }
 }
 
-fn tell(lines: &mut Vec<u8>, bytes: &[u8], events: &dyn EventSink) {
+/// The events that are whole by now.
+fn lines_of(lines: &mut Vec<u8>, bytes: &[u8]) -> Vec<WireEvent> {
     lines.extend_from_slice(bytes);
+    let mut events = Vec::new();
     while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
         let line: Vec<u8> = lines.drain(..=end).collect();
-        if let Ok(event) = serde_json::from_slice::<WireEvent>(&line) {
-            events.event(event.into_event());
-        }
+        // One that a newer supervisor has and this does not know is not for it.
+        events.extend(serde_json::from_slice::<WireEvent>(&line));
     }
+    events
 }
 
 /// Through a descriptor of the folder, so that no path is too long for a socket.

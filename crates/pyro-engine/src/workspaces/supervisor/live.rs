@@ -18,7 +18,7 @@ use crate::workspaces::payloads::{
 use crate::workspaces::record::{MachineFacts, Record};
 use crate::workspaces::state::{Happening, Phase};
 use crate::workspaces::store::Folder;
-use crate::workspaces::supervisor::wire::Update;
+use crate::workspaces::supervisor::wire::{LEAVING, Update};
 use crate::workspaces::{admission, journal, unix_now, update, view};
 use rustix::event::{EventfdFlags, eventfd};
 use std::fs::File;
@@ -225,6 +225,7 @@ impl Live {
     /// Boots the machine unless it runs.
     pub(super) fn start(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
         let _life = lock(&self.life);
+        self.still_here()?;
         if self.has_machine() {
             return Ok(self.show());
         }
@@ -238,6 +239,7 @@ impl Live {
     /// A fresh disk and machine; the old disk goes when the new one works.
     pub(super) fn reset(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
         let _life = lock(&self.life);
+        self.still_here()?;
         self.happened(Happening::ResetAsked)?;
         if let Some(guest) = self.set_guest(None) {
             guest.kill();
@@ -370,21 +372,34 @@ impl Live {
         Ok(self.show())
     }
 
+    /// The machine to run a command on; waits for one that is coming up.
+    pub(super) fn guest_for_command(&self) -> Result<Arc<Guest>> {
+        if let Some(guest) = self.guest().filter(|_| !self.is_over()) {
+            return Ok(guest);
+        }
+        let _life = lock(&self.life);
+        self.still_here()?;
+        self.guest().ok_or_else(leaving)
+    }
+
+    /// Refuses what would need a machine once this one's end is decided.
+    fn still_here(&self) -> Result<()> {
+        if self.is_over() {
+            Err(leaving())
+        } else {
+            Ok(())
+        }
+    }
+
     pub(super) fn exec(
         &self,
+        guest: &Guest,
         command: &str,
         timeout: Duration,
         stdin: Option<File>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<WorkspaceExec> {
-        let guest = self.guest().ok_or_else(|| {
-            Error::runtime(
-                "wrong_state",
-                format!("workspace {} has no machine", self.folder.id),
-            )
-            .hint(format!("pyro workspace start {}", self.folder.id))
-        })?;
         let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
         let recording = Mutex::new(journal::begin(&self.folder, sequence)?);
         let recorder = Recorder {
@@ -471,6 +486,10 @@ impl EventSink for Recorder<'_> {
         }
         self.to.event(event);
     }
+}
+
+fn leaving() -> Error {
+    Error::runtime(LEAVING, "the workspace is just being stopped").hint("try again")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

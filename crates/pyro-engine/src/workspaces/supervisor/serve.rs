@@ -68,11 +68,6 @@ fn carry_out(
     request: Request,
     cancel: &Cancel,
 ) -> Result<Value> {
-    if live.is_over() && !matches!(request, Request::Status) {
-        return Err(
-            Error::runtime("busy", "the workspace is just being stopped").hint("try again"),
-        );
-    }
     let events = ToClient(stream.clone());
     match request {
         Request::Status => value(live.show()),
@@ -86,9 +81,11 @@ fn carry_out(
             timeout_seconds,
             stdin,
         } => {
+            let guest = live.guest_for_command()?;
+            events.send(&WireEvent::Accepted);
             let input = stdin.then(|| self::stdin(stream.clone())).transpose()?;
             let timeout = Duration::from_secs(timeout_seconds);
-            value(live.exec(&command, timeout, input, &events, cancel)?)
+            value(live.exec(&guest, &command, timeout, input, &events, cancel)?)
         }
     }
 }
@@ -100,20 +97,26 @@ fn value(value: impl Serialize) -> Result<Value> {
 /// Sends what happens to the client; blocks while it does not read.
 struct ToClient(Arc<Stream>);
 
+impl ToClient {
+    fn send(&self, event: &WireEvent) {
+        if let Ok(mut line) = serde_json::to_vec(event) {
+            line.push(b'\n');
+            // A client that is gone cancels by the end of its connection.
+            let _ = self.0.send(EVENTS, &line);
+        }
+    }
+}
+
 impl EventSink for ToClient {
     fn event(&self, event: Event) {
-        // A client that is gone cancels by the end of its connection.
         let _ = match event {
             Event::Stdout(bytes) => self.0.send(channel::STDOUT, &bytes),
             Event::Stderr(bytes) => self.0.send(channel::STDERR, &bytes),
             other => {
-                let Some(Ok(mut line)) =
-                    WireEvent::of(other).map(|event| serde_json::to_vec(&event))
-                else {
-                    return;
-                };
-                line.push(b'\n');
-                self.0.send(EVENTS, &line)
+                if let Some(event) = WireEvent::of(other) {
+                    self.send(&event);
+                }
+                return;
             }
         };
     }

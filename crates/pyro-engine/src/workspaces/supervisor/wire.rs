@@ -24,6 +24,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
 pub const PROTOCOL: u32 = 1;
+/// Code of a refusal by a supervisor that is about to end: nothing was done.
+pub const LEAVING: &str = "leaving";
 /// Supervisor to client: events, one JSON object per line.
 pub const EVENTS: u8 = channel::SIGNAL;
 
@@ -114,6 +116,9 @@ impl From<Failure> for Error {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum WireEvent {
+    /// The command will run: its standard input may be read now. Before that
+    /// the request may still be refused, and asked for again elsewhere.
+    Accepted,
     Phase {
         prefix: String,
         name: String,
@@ -151,8 +156,10 @@ impl WireEvent {
         })
     }
 
-    pub fn into_event(self) -> Event {
-        match self {
+    /// None for what is not for the door.
+    pub fn into_event(self) -> Option<Event> {
+        Some(match self {
+            Self::Accepted => return None,
             Self::Phase {
                 prefix,
                 name,
@@ -167,7 +174,7 @@ impl WireEvent {
             },
             Self::Progress { label, done, total } => Event::Progress { label, done, total },
             Self::Notice { text } => Event::Notice(text),
-        }
+        })
     }
 }
 
