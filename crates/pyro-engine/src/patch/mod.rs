@@ -26,7 +26,7 @@ mod report;
 mod rewrite;
 mod section;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use apply::apply;
 pub use error::{ParseError, Problem};

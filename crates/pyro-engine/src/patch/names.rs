@@ -11,7 +11,7 @@ const PREFIXES: [&[u8]; 8] = [b"a/", b"b/", b"c/", b"i/", b"o/", b"w/", b"1/", b
 
 /// The name as git writes it with `core.quotePath=false`: bare when it can be,
 /// else in double quotes with C escapes. Bytes that are not UTF-8 become octal
-/// escapes, so the result is text and [`unquote`] gives the same bytes back.
+/// escapes, so the result is always text, and reading it gives the same bytes.
 #[must_use]
 pub fn quote(name: &[u8]) -> String {
     let text = std::str::from_utf8(name).ok();

@@ -6,8 +6,24 @@ use crate::patch::{Applied, ApplyError, Node, Outcome, Report, apply, parse};
 use std::collections::BTreeMap;
 
 /// Files and symlinks by path; folders are implied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tree(pub(crate) BTreeMap<Vec<u8>, Node>);
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (path, node) in &self.0 {
+            write!(f, "\n{}: ", path.escape_ascii())?;
+            match node {
+                Node::File { bytes, executable } => {
+                    write!(f, "{} {executable}", bytes.escape_ascii())?;
+                }
+                Node::Symlink { target } => write!(f, "-> {}", target.escape_ascii())?,
+                other => write!(f, "{other:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A plain file.
 pub(crate) fn file(bytes: impl AsRef<[u8]>) -> Node {
