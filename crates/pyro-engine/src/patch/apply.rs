@@ -93,7 +93,7 @@ struct Plan<'a, R> {
     removed: BTreeSet<&'a [u8]>,
     written: BTreeSet<&'a [u8]>,
     /// Whether a parent that was looked at may have children.
-    folders: BTreeMap<Vec<u8>, bool>,
+    folders: BTreeMap<&'a [u8], bool>,
     work: Work,
     total: usize,
     results: BTreeMap<&'a [u8], (Status, Outcome)>,
@@ -107,6 +107,10 @@ where
     fn file(&mut self, file: &'a FilePatch) -> Result<Vec<AppliedHunk>, Stop> {
         let source = match file.source() {
             Some(path) => {
+                // the reader is never sent through a symlink
+                for parent in parents(path) {
+                    self.folder(parent)?;
+                }
                 let (node, moved) = (self.at(path)?, file.path != path);
                 Some(usable(node.ok_or(Reason::Missing)?, file, moved)?)
             }
@@ -198,20 +202,25 @@ where
     /// Every parent must be a folder, or nothing, after the patch.
     fn parents(&mut self, path: &'a [u8]) -> Result<(), Stop> {
         for parent in parents(path) {
-            let fine = if self.written.contains(parent) {
-                false
-            } else if self.removed.contains(parent) {
-                true
-            } else if let Some(known) = self.folders.get(parent) {
-                *known
-            } else {
-                let fine = matches!(self.at(parent)?, None | Some(Node::Folder));
-                self.folders.insert(parent.to_vec(), fine);
-                fine
-            };
-            if !fine {
+            if self.written.contains(parent) {
                 return Err(Reason::ParentNotFolder(shown(parent)).into());
             }
+            if !self.removed.contains(parent) {
+                self.folder(parent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before the patch, a folder or nothing must be here.
+    fn folder(&mut self, path: &'a [u8]) -> Result<(), Stop> {
+        let fine = match self.folders.get(path) {
+            Some(known) => *known,
+            None => matches!(self.at(path)?, None | Some(Node::Folder)),
+        };
+        self.folders.insert(path, fine);
+        if !fine {
+            return Err(Reason::ParentNotFolder(shown(path)).into());
         }
         Ok(())
     }

@@ -9,6 +9,12 @@ use super::error::Problem;
 /// those of `diff.mnemonicPrefix` (commit, index, object, work tree).
 const PREFIXES: [&[u8]; 8] = [b"a/", b"b/", b"c/", b"i/", b"o/", b"w/", b"1/", b"2/"];
 
+/// Linux takes no longer path, in bytes.
+const MAX_NAME: usize = 4095;
+/// Most parts of a path: each parent is looked at, and a patch has room for
+/// many deep ones.
+const MAX_PARTS: usize = 255;
+
 /// The name as git writes it with `core.quotePath=false`: bare when it can be,
 /// else in double quotes with C escapes. Bytes that are not UTF-8 become octal
 /// escapes, so the result is always text, and reading it gives the same bytes.
@@ -136,7 +142,7 @@ fn without_prefix(label: &[u8]) -> Option<(&'static [u8], &[u8])> {
 ///
 /// # Errors
 /// [`Problem::BadPath`] for a name that is empty, absolute, names a folder,
-/// has a NUL, leaves the tree or reaches into `.git`.
+/// has a NUL, leaves the tree, reaches into `.git` or is too long.
 pub(super) fn checked(name: &[u8]) -> Result<Vec<u8>, Problem> {
     if name.first() == Some(&b'/') {
         return Err(Problem::BadPath("it is absolute"));
@@ -162,6 +168,9 @@ pub(super) fn checked(name: &[u8]) -> Result<Vec<u8>, Problem> {
     }
     if clean.is_empty() {
         return Err(Problem::BadPath("it is empty"));
+    }
+    if name.len() > MAX_NAME || clean.len() > MAX_PARTS {
+        return Err(Problem::BadPath("it is too long or too deep"));
     }
     Ok(clean.join(&b'/'))
 }

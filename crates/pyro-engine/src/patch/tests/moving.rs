@@ -144,6 +144,30 @@ fn what_is_in_the_way_or_missing_is_told() {
 }
 
 #[test]
+fn the_reader_is_never_sent_through_a_symlink() {
+    let tree = Tree::of([("l", link("/etc")), ("d/l", link("."))]);
+    let change = |path: &str| format!("--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-a\n+b\n");
+    for text in [
+        change("l/x"),
+        create("l/x"),
+        delete("l/x"),
+        rename("l/x", "y"),
+        change("d/l/x/y"),
+    ] {
+        let patch = parse(text.as_bytes()).expect("patch");
+        let told = apply(&patch, |path| {
+            assert!(!path.windows(2).any(|part| part == b"l/"), "{path:?}");
+            Ok(tree.read(path))
+        });
+        let Err(ApplyError::Rejected(report)) = told else {
+            panic!("{told:?}");
+        };
+        let reason = &report.failures[0].reason;
+        assert!(matches!(reason, Reason::ParentNotFolder(_)), "{reason}");
+    }
+}
+
+#[test]
 fn a_reader_that_fails_ends_the_work() {
     let patch = parse(create("x").as_bytes()).expect("patch");
     let failed = apply(&patch, |_| Err(Error::runtime("io", "no")));

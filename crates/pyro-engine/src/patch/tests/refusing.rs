@@ -211,6 +211,10 @@ fn names_that_leave_the_tree_are_refused() {
             assert!(matches!(problem, Problem::BadPath(_)), "{text}: {problem}");
         }
     }
+    for long in ["d/".repeat(256) + "x", "x".repeat(4096)] {
+        let text = format!("--- a/{long}\n+++ b/{long}\n@@ -1 +1 @@\n-a\n+b\n");
+        assert!(matches!(refused(&text).problem, Problem::BadPath(_)));
+    }
     let nul = refused("--- /dev/null\n+++ \"b/x\\000\"\n@@ -0,0 +1 @@\n+b\n");
     assert_eq!(nul.problem, Problem::BadPath("it has a NUL byte"));
 }
