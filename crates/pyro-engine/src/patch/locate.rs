@@ -170,20 +170,40 @@ fn nearest(text: &Text<'_>, wanted: &Wanted<'_>, work: &mut Work) -> Option<Near
         return None;
     }
     work.spend(cost as u64).ok()?;
-    let matched = |at: usize| {
-        let lines = wanted.old.iter().enumerate();
-        lines
+    let near = |at: usize| {
+        let mut near = Near::default();
+        for (index, old) in wanted.old.iter().enumerate() {
+            let Some(line) = text.line(at + index) else {
+                break;
+            };
+            let same = line == *old;
+            near.matched += usize::from(same);
+            near.white_space += usize::from(!same && line.trim_ascii() == old.trim_ascii());
             // blank lines are everywhere and tell nothing
-            .filter(|(_, old)| !old.iter().all(u8::is_ascii_whitespace))
-            .filter(|(index, old)| text.line(at + index) == Some(**old))
-            .count()
+            let telling = !old.trim_ascii().is_empty();
+            near.telling += usize::from(telling && line.trim_ascii() == old.trim_ascii());
+        }
+        near
     };
-    let best = (0..text.len())
-        .map(|at| (matched(at), at))
-        .max_by_key(|(matched, at)| (*matched, usize::MAX - at.abs_diff(wanted.expected)))?;
-    (best.0 > 0).then_some(Nearest {
-        line: best.1 + 1,
-        matched: best.0,
+    let closeness = |at: usize| usize::MAX - at.abs_diff(wanted.expected);
+    let (best, at) = (0..text.len())
+        .map(|at| (near(at), at))
+        .max_by_key(|(near, at)| (near.telling, near.matched, closeness(*at)))?;
+    (best.telling > 0).then_some(Nearest {
+        line: at + 1,
+        matched: best.matched,
+        white_space: best.white_space,
         lines: wanted.old.len(),
     })
+}
+
+/// Lines of a place that are as they should be.
+#[derive(Default)]
+struct Near {
+    /// Byte for byte.
+    matched: usize,
+    /// But for white space at their ends.
+    white_space: usize,
+    /// Either, and not blank.
+    telling: usize,
 }

@@ -97,6 +97,16 @@ pub(super) fn is_combined(line: &[u8]) -> bool {
         || line.starts_with(b"@@@ ")
 }
 
+/// `Submodule lib 1234567..89abcde:`, as `diff.submodule=log` writes it.
+fn is_submodule(line: &[u8]) -> bool {
+    let commits = |word: &[u8]| {
+        let hex = |byte: &u8| byte.is_ascii_hexdigit() || b".:".contains(byte);
+        word.len() > 15 && word.windows(2).any(|pair| pair == b"..") && word.iter().all(hex)
+    };
+    let mut words = line.split(|byte| *byte == b' ');
+    words.next() == Some(b"Submodule") && words.any(commits)
+}
+
 /// Skipping a change without a word would leave half of a patch undone.
 fn outside(line: &[u8]) -> Result<(), Problem> {
     if is_binary(line) {
@@ -104,6 +114,9 @@ fn outside(line: &[u8]) -> Result<(), Problem> {
     }
     if is_combined(line) {
         return Err(Problem::Combined);
+    }
+    if is_submodule(line) {
+        return Err(Problem::Submodule);
     }
     if hunks::numbers(line).is_some() {
         return Err(Problem::HunkOutside);

@@ -49,8 +49,11 @@ pub struct Failure {
 pub struct Nearest {
     /// Line of the file the hunk would begin at, from 1.
     pub line: usize,
-    /// Lines there that are as the hunk says; blank ones are not counted.
+    /// Lines there that are as the hunk says.
     pub matched: usize,
+    /// Lines there that are as the hunk says but for white space at their
+    /// ends, a carriage return for example.
+    pub white_space: usize,
     /// Lines the hunk needs.
     pub lines: usize,
 }
@@ -122,15 +125,14 @@ impl fmt::Display for Failure {
         }
         write!(f, ": {}", self.reason)?;
         if let Some(near) = &self.nearest {
-            let Nearest {
-                line,
-                matched,
-                lines,
-            } = near;
             write!(
                 f,
-                "; nearest is line {line}, {matched} of {lines} lines match"
+                "; nearest is line {}, where {} of {} lines match",
+                near.line, near.matched, near.lines
             )?;
+            if near.white_space > 0 {
+                write!(f, " and {} but for white space", near.white_space)?;
+            }
         }
         Ok(())
     }

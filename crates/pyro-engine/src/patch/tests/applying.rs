@@ -158,6 +158,7 @@ fn every_failed_hunk_is_told_with_the_nearest_place() {
     let nearest = Nearest {
         line: 1,
         matched: 2,
+        white_space: 0,
         lines: 3,
     };
     assert_eq!(report.failures[0].nearest, Some(nearest));
@@ -165,8 +166,18 @@ fn every_failed_hunk_is_told_with_the_nearest_place() {
     let error = Error::from(report);
     assert_eq!(error.code, "patch_does_not_apply");
     let first = "x, hunk 1 (line 3 of the patch, @@ -1,3 +1,3 @@): its lines are not in the file; \
-                 nearest is line 1, 2 of 3 lines match";
+                 nearest is line 1, where 2 of 3 lines match;";
     assert!(error.message.contains(first), "{error}");
+}
+
+#[test]
+fn a_difference_in_white_space_is_told() {
+    let hunks = "@@ -1,3 +1,3 @@\n a\n \n-\tb\n+c\n";
+    let report = one("z\n\na\r\n\nb\n")
+        .patched(labelled(hunks))
+        .expect_err("CRLF");
+    let told = "nearest is line 3, where 1 of 3 lines match and 2 but for white space";
+    assert!(report.to_string().ends_with(told), "{report}");
 }
 
 #[test]

@@ -64,6 +64,12 @@ fn every_problem_names_its_line_and_file() {
             Some("x"),
             Problem::BadMode("040000".to_owned()),
         ),
+        (
+            "Submodule lib 1234567..89abcde:\n  > Fix\n".to_owned(),
+            1,
+            None,
+            Problem::Submodule,
+        ),
         (git.to_owned(), 1, Some("x"), Problem::NoChange),
         (
             format!("{git}index 1..2 100644\n"),
