@@ -92,7 +92,16 @@ pub(super) fn blob(side: Option<&Side>) -> Option<Blob<'_>> {
 /// deletion and a creation.
 pub(super) fn pairs(change: &Change) -> Vec<(Option<Blob<'_>>, Option<Blob<'_>>)> {
     let is_link = |side: &Option<Side>| matches!(side, Some(Side::Symlink { .. }));
-    let (old, new) = (blob(change.old.as_ref()), blob(change.new.as_ref()));
+    let (mut old, mut new) = (blob(change.old.as_ref()), blob(change.new.as_ref()));
+    if let (Some(Side::File { content, .. }), Some(Side::File { content: after, .. })) =
+        (&change.old, &change.new)
+        && content.same(after)
+    {
+        // only modes differ: content that stays needs no text, read or not
+        for blob in [&mut old, &mut new].into_iter().flatten() {
+            blob.body = Body::Text("");
+        }
+    }
     let pairs = if is_link(&change.old) == is_link(&change.new) {
         vec![(old, new)]
     } else {

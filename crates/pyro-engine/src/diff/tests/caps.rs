@@ -67,6 +67,14 @@ fn a_digest_is_compared_and_never_shown_as_text() {
     };
     assert!(!diff(&[change(Content::Bytes(b"a".to_vec()), digest(b"a"))]).changed);
     assert!(!diff(&[change(digest(b"a"), digest(b"a"))]).changed);
+    let mut mode = change(digest(b"a"), digest(b"a"));
+    mode.new = Some(Side::File {
+        content: Content::Bytes(b"a".to_vec()),
+        mode: 0o755,
+    });
+    let made = diff(&[mode]);
+    let text = "diff --git a/x b/x\nold mode 100644\nnew mode 100755\n";
+    assert_eq!((made.patch.as_str(), made.truncated), (text, false));
     let made = diff(&[change(digest(b"b"), Content::Bytes(b"a".to_vec()))]);
     assert!(made.truncated && made.entries[0].truncated && !made.entries[0].binary);
     assert!(

@@ -4,7 +4,7 @@
 //! Refuses: our two halves together; see the neighbour.
 
 use super::git::Folder;
-use super::trees::pair;
+use super::trees::{BELOW, pair};
 use super::{changes, edit};
 use crate::diff::{Change, Content, Side, diff};
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ proptest! {
                 let patched = old.patched(&patch);
                 prop_assert_eq!(patched.as_ref(), Ok(&new), "{}", String::from_utf8_lossy(&patch));
             }
-            if index < 4 {
+            if index < 4 && !new.0.contains_key(BELOW) {
                 arguments.insert(6, "-R");
                 let patch = folder.told(&arguments);
                 if old != new {

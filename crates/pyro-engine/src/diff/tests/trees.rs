@@ -4,7 +4,7 @@
 //! Refuses: a file where the other tree has a folder.
 
 use crate::patch::Node;
-use crate::patch::tests::tree::Tree;
+use crate::patch::tests::tree::{Tree, file};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -44,6 +44,9 @@ const LINES: [&[u8]; 14] = [
     b"\\ No newline at end of file",
     b"-- ",
 ];
+
+/// A file below a name that was one.
+pub(super) const BELOW: &[u8] = b"plain/below";
 
 /// A line that is not UTF-8: text for git, binary for us.
 const LATIN: &[u8] = b"gr\xfcn";
@@ -118,6 +121,10 @@ pub(super) fn pair(latin: bool) -> impl Strategy<Value = (Tree, Tree)> {
             if let Some(node) = replaced.clone().or(next).filter(|_| *stays) {
                 new.0.insert(name.to_vec(), node);
             }
+        }
+        // a file may become a folder, but not the other way round
+        if old.0.contains_key(NAMES[0]) && !new.0.contains_key(NAMES[0]) {
+            new.0.insert(BELOW.to_vec(), file("a\n"));
         }
         (old, new)
     })
