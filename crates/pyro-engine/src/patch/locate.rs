@@ -14,9 +14,9 @@
 
 use super::report::{Nearest, Reason};
 
-/// Line comparisons for one patch, a tenth of a second. A patch of many small
-/// hunks against a large file must not take hours.
-const WORK: u64 = 20_000_000;
+/// Line comparisons for one patch, less than a tenth of a second. A patch of
+/// many small hunks against a large file must not take hours.
+const WORK: u64 = 10_000_000;
 /// Most line comparisons for one nearest partial match.
 const NEAREST_WORK: usize = 1_000_000;
 

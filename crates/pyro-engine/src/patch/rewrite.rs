@@ -32,6 +32,10 @@ pub(super) fn rewrite<'a>(
     file: &'a FilePatch,
     work: &mut Work,
 ) -> Result<(Vec<u8>, Vec<AppliedHunk>), Vec<Miss<'a>>> {
+    if file.hunks.is_empty() {
+        // a move of a large file needs no lines
+        return Ok((bytes.to_vec(), Vec::new()));
+    }
     let text = Text::new(bytes);
     let mut new = Vec::with_capacity(bytes.len());
     let (mut applied, mut misses) = (Vec::new(), Vec::new());
