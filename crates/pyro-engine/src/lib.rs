@@ -4,10 +4,12 @@
 //! Owns: what is on disk ([`layout`]), what this machine can do ([`doctor`]),
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
-//! ([`error`]).
+//! ([`error`]), reading and applying patches ([`patch`]), telling two trees
+//! apart ([`diff`]).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
+pub mod diff;
 pub mod doctor;
 pub mod environments;
 pub mod error;
@@ -15,6 +17,7 @@ pub mod events;
 pub mod firecracker_setup;
 pub mod guest;
 pub mod layout;
+pub mod patch;
 pub mod prepare;
 pub mod prune;
 pub mod start;
