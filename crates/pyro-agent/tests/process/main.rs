@@ -1,6 +1,8 @@
 //! The built agent as a plain process, driven over a socket pair.
 
 mod host;
+mod single_files;
+mod workspace;
 
 use host::*;
 use pyro_proto::messages::{
