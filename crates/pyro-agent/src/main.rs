@@ -33,6 +33,7 @@ mod root;
 mod server;
 mod spawn;
 mod sys;
+mod tar;
 mod transport;
 mod tree;
 mod warm;

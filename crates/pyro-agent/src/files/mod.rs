@@ -15,9 +15,12 @@ mod fault;
 mod folders;
 mod list;
 mod names;
+mod pack;
 mod place;
+mod prune;
 mod read;
 mod stage;
+mod unpack;
 mod walk;
 mod write;
 
@@ -55,6 +58,8 @@ pub fn run(machine: &Machine, wanted: &Wanted, stream: Stream) {
         Wanted::List(wanted) => list::run(&root, wanted, &stream).map(Reply::Listed),
         Wanted::Read(wanted) => read::run(&root, wanted, &stream).map(Reply::FileRead),
         Wanted::Write(wanted) => write::run(&root, wanted, &stream).map(Reply::Written),
+        Wanted::Put(wanted) => unpack::run(&root, wanted, &stream).map(Reply::Unpacked),
+        Wanted::Get(wanted) => pack::run(&root, wanted, &stream).map(Reply::Packed),
         _ => Err(failed("bad_request", "later")),
     });
     answer(stream, &reply.unwrap_or_else(Reply::Failed));

@@ -1,5 +1,6 @@
 //! The built agent as a plain process, driven over a socket pair.
 
+mod archives;
 mod host;
 mod single_files;
 mod workspace;
