@@ -9,6 +9,7 @@
 //!                                     \____ walk, names ____/        \__ tar __/
 //! ```
 
+mod apply;
 mod channels;
 mod expect;
 mod fault;
@@ -19,6 +20,7 @@ mod pack;
 mod place;
 mod prune;
 mod read;
+mod search;
 mod stage;
 mod unpack;
 mod walk;
@@ -60,7 +62,8 @@ pub fn run(machine: &Machine, wanted: &Wanted, stream: Stream) {
         Wanted::Write(wanted) => write::run(&root, wanted, &stream).map(Reply::Written),
         Wanted::Put(wanted) => unpack::run(&root, wanted, &stream).map(Reply::Unpacked),
         Wanted::Get(wanted) => pack::run(&root, wanted, &stream).map(Reply::Packed),
-        _ => Err(failed("bad_request", "later")),
+        Wanted::Apply(wanted) => apply::run(&root, wanted, &stream).map(Reply::Applied),
+        Wanted::Search(wanted) => search::run(&root, wanted, &stream).map(Reply::Searched),
     });
     answer(stream, &reply.unwrap_or_else(Reply::Failed));
 }

@@ -8,7 +8,6 @@
 //!        `------drop---> gone
 //! ```
 
-use super::channels::Contents;
 use super::fault::{at, io};
 use super::read::BUFFER_BYTES;
 use crate::reply::failed;
@@ -105,7 +104,7 @@ impl Drop for Temporary {
 }
 
 /// Copies all of `contents` into `file`; returns their SHA-256 in hex.
-pub fn fill(file: &mut File, contents: &mut Contents<'_>, path: &[u8]) -> Result<String, Failed> {
+pub fn fill(file: &mut File, contents: &mut impl Read, path: &[u8]) -> Result<String, Failed> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {

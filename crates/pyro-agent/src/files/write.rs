@@ -21,6 +21,7 @@ use pyro_proto::messages::files::{FileKind, WriteFile, Written};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Gid, Mode, Stat, Uid, fchmod, fchown};
 use std::fs::File;
+use std::io::Read;
 use std::rc::Rc;
 
 /// Carries the request out.
@@ -49,7 +50,7 @@ pub fn stage(
     root: &Root,
     made: &mut MadeFolders<'_>,
     wanted: &WriteFile,
-    contents: &mut Contents<'_>,
+    contents: &mut impl Read,
     stream: &Stream,
 ) -> Result<Staged, Failed> {
     let path = Root::relative(&wanted.path)?;
@@ -90,10 +91,16 @@ pub fn stage(
 }
 
 impl Staged {
+    /// Looks again whether the change is still what was asked for.
+    pub fn still(&self) -> Result<(), Failed> {
+        let (_, last) = split(&self.path);
+        self.seen.still(&self.folder, last, &self.path)
+    }
+
     /// Gives the file its name.
     pub fn place(self) -> Result<(), Failed> {
+        self.still()?;
         let (_, last) = split(&self.path);
-        self.seen.still(&self.folder, last, &self.path)?;
         let replace = self.seen.may_replace();
         self.temporary.place(last, replace, &self.path)
     }

@@ -2,6 +2,7 @@
 
 mod archives;
 mod host;
+mod many_files;
 mod single_files;
 mod workspace;
 

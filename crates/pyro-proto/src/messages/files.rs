@@ -25,7 +25,7 @@ use crate::path::PathText;
 use serde::{Deserialize, Serialize};
 
 /// Most changes of one [`ApplyChanges`].
-pub const MAX_CHANGES: usize = 4096;
+pub const MAX_CHANGES: usize = 1024;
 /// Longest pattern of a [`SearchFiles`], in bytes.
 pub const MAX_PATTERN_BYTES: usize = 4096;
 /// Most bytes of a line that are searched and of which a match may show a part.
