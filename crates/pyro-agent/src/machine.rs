@@ -14,6 +14,7 @@ use crate::cgroup::Cgroups;
 use crate::role::Role;
 use crate::spawn::Limits;
 use rustix::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +43,8 @@ pub struct Machine {
     pub scratch: Mutex<Option<OwnedFd>>,
     /// The requests under way.
     pub activity: Arc<Activity>,
+    /// Below which folder requests about files are carried out.
+    pub workspace: Option<PathBuf>,
     phase: Mutex<Phase>,
     /// Whether a command ever ran, so that there may be something to kill.
     pub started: AtomicBool,
@@ -49,9 +52,10 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that was not configured yet.
-    pub fn new(role: Role) -> Arc<Self> {
+    pub fn new(role: Role, workspace: Option<PathBuf>) -> Arc<Self> {
         Arc::new(Self {
             role,
+            workspace,
             cgroups: Cgroups::default(),
             limits: Limits::raise(role),
             scratch: Mutex::new(None),

@@ -18,6 +18,7 @@ mod conn;
 mod console;
 mod environment;
 mod exec;
+mod files;
 mod init;
 mod init_root;
 mod keeper;
@@ -32,11 +33,13 @@ mod root;
 mod server;
 mod spawn;
 mod sys;
+mod tar;
 mod transport;
 mod tree;
 mod warm;
 mod workspace;
 
+use process::View;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -44,12 +47,16 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         // Before the look at the pid: a launcher's PID namespace makes this 1 too.
-        ["process", fd] => process::run(fd, false),
-        ["process", fd, "--workspace"] => process::run(fd, true),
+        ["process", fd] => process::run(fd, &View::Host),
+        ["process", fd, "--workspace"] => process::run(fd, &View::Own),
+        // For tests: files below a folder of theirs, commands on the host itself.
+        ["process", fd, "--files", folder] => process::run(fd, &View::Files(folder.into())),
         // The kernel hands words of its command line that it does not know to /init.
         _ if std::process::id() == 1 => init::run(),
         _ => {
-            console::stderr("usage: pyro-agent process <fd> [--workspace], or /init as PID 1");
+            console::stderr(
+                "usage: pyro-agent process <fd> [--workspace | --files <folder>], or /init as PID 1",
+            );
             ExitCode::from(2)
         }
     }

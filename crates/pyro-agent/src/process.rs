@@ -10,11 +10,22 @@
 
 use crate::keeper::{self, Side};
 use crate::{console, server, sys, workspace};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What the agent has for files.
+pub enum View {
+    /// Nothing: commands see the host.
+    Host,
+    /// A `/workspace` of its own, in the launcher's namespaces.
+    Own,
+    /// A folder of the host in place of `/workspace`, for requests about files.
+    Files(PathBuf),
+}
+
 /// Runs both processes of this role; `fd` is the socket's number.
-pub fn run(fd: &str, with_workspace: bool) -> ExitCode {
-    match start(fd, with_workspace) {
+pub fn run(fd: &str, view: &View) -> ExitCode {
+    match start(fd, view) {
         Ok(code) => code,
         Err(message) => {
             console::stderr(&message);
@@ -23,7 +34,7 @@ pub fn run(fd: &str, with_workspace: bool) -> ExitCode {
     }
 }
 
-fn start(fd: &str, with_workspace: bool) -> Result<ExitCode, String> {
+fn start(fd: &str, view: &View) -> Result<ExitCode, String> {
     let number = fd
         .parse()
         .ok()
@@ -31,7 +42,7 @@ fn start(fd: &str, with_workspace: bool) -> Result<ExitCode, String> {
         .ok_or_else(|| format!("`{fd}` is no descriptor above stderr"))?;
     let socket = sys::inherited(number).map_err(|error| format!("descriptor {fd}: {error}"))?;
     sys::close_all_on_exec().map_err(|error| format!("descriptors: {error}"))?;
-    if with_workspace {
+    if matches!(view, View::Own) {
         workspace::build()?;
     }
     // Ctrl-C at the launcher's terminal is the launcher's to handle. A launcher
@@ -45,7 +56,7 @@ fn start(fd: &str, with_workspace: bool) -> Result<ExitCode, String> {
     match side.map_err(|error| format!("the agent did not start: {error}"))? {
         Side::Agent => {
             if let Some(socket) = socket {
-                server::process(socket, with_workspace);
+                server::process(socket, view);
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -10,12 +10,15 @@
 //!              --> lost:  end what the session left, next connection
 //! ```
 
+use crate::files::{self, Wanted};
 use crate::machine::{Machine, Phase};
+use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
 use crate::{configure, console, exec, keeper, poweroff, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
+use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
 use rustix::fd::OwnedFd;
 use std::io::BufReader;
@@ -31,15 +34,24 @@ const OLD_SESSION: Duration = Duration::from_secs(2);
 /// Serves the host of a guest until that is impossible, and says why.
 pub fn guest() -> String {
     match Transport::find() {
-        Ok(transport) => serve(&Machine::new(Role::Guest), transport),
+        Ok(transport) => serve(
+            &Machine::new(Role::Guest, Some(WORKSPACE.into())),
+            transport,
+        ),
         Err(error) => format!("the host's port did not open: {error}"),
     }
 }
 
 /// Serves one inherited socket until it ends.
-pub fn process(socket: OwnedFd, workspace: bool) {
+pub fn process(socket: OwnedFd, view: &View) {
+    let workspace = matches!(view, View::Own);
+    let files = match view {
+        View::Host => None,
+        View::Own => Some(WORKSPACE.into()),
+        View::Files(folder) => Some(folder.clone()),
+    };
     serve(
-        &Machine::new(Role::Process { workspace }),
+        &Machine::new(Role::Process { workspace }, files),
         Transport::Socket(Some(socket)),
     );
 }
@@ -81,10 +93,11 @@ fn welcome(machine: &Machine, hello: &Hello) -> Welcome {
 /// Kills what the session started. Its streams are over already, so the
 /// requests kill their own; what commands left in the background follows.
 fn end_session(machine: &Machine) {
+    // Also for requests about files, which remove what they did not complete.
+    machine.activity.wait_until_idle(OLD_SESSION);
     if !machine.started.load(Ordering::SeqCst) {
         return;
     }
-    machine.activity.wait_until_idle(OLD_SESSION);
     machine.cgroups.kill_all();
     if machine.role != Role::Guest {
         keeper::kill_orphans();
@@ -137,6 +150,13 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
                 &reply.map_or_else(Reply::Failed, |()| Reply::WarmedUp),
             );
         }
+        Ok(Request::ListFiles(wanted)) => files::run(machine, &Wanted::List(wanted), stream),
+        Ok(Request::ReadFile(wanted)) => files::run(machine, &Wanted::Read(wanted), stream),
+        Ok(Request::WriteFile(wanted)) => files::run(machine, &Wanted::Write(wanted), stream),
+        Ok(Request::ApplyChanges(wanted)) => files::run(machine, &Wanted::Apply(wanted), stream),
+        Ok(Request::SearchFiles(wanted)) => files::run(machine, &Wanted::Search(wanted), stream),
+        Ok(Request::PutArchive(wanted)) => files::run(machine, &Wanted::Put(wanted), stream),
+        Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

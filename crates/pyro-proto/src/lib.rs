@@ -1,6 +1,6 @@
 //! What the host and the guest agent say to each other, and how it is framed.
 //!
-//! Owns: the messages ([`messages`]), the frame format ([`frame`]) and the
+//! Owns: the messages ([`messages`]), how they name files ([`path`]), the frame format ([`frame`]) and the
 //! multiplexer that turns one byte stream into many request streams with
 //! flow control ([`link`]).
 //!
@@ -21,6 +21,7 @@
 pub mod frame;
 pub mod link;
 pub mod messages;
+pub mod path;
 
 pub use frame::FrameError;
 pub use link::{Incoming, Link, LinkError, Stream};

@@ -3,6 +3,8 @@
 //! Owns: every message type and the protocol version. Refuses: I/O and
 //! policy; defaults and ranges are the engine's.
 
+pub mod files;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,6 +62,20 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// List files below the workspace.
+    ListFiles(files::ListFiles),
+    /// Read a file.
+    ReadFile(files::ReadFile),
+    /// Write a file.
+    WriteFile(files::WriteFile),
+    /// Change several files together.
+    ApplyChanges(files::ApplyChanges),
+    /// Find lines in files.
+    SearchFiles(files::SearchFiles),
+    /// Unpack a tar.
+    PutArchive(files::PutArchive),
+    /// Pack a tar.
+    GetArchive(files::GetArchive),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -121,6 +137,20 @@ pub enum Reply {
     WarmedUp,
     /// To [`Request::Exec`].
     Exited(Exited),
+    /// To [`Request::ListFiles`].
+    Listed(files::Listed),
+    /// To [`Request::ReadFile`].
+    FileRead(files::FileRead),
+    /// To [`Request::WriteFile`].
+    Written(files::Written),
+    /// To [`Request::ApplyChanges`].
+    Applied(files::Applied),
+    /// To [`Request::SearchFiles`].
+    Searched(files::Searched),
+    /// To [`Request::PutArchive`].
+    Unpacked(files::Unpacked),
+    /// To [`Request::GetArchive`].
+    Packed(files::Packed),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -157,7 +187,7 @@ pub struct Exited {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, `internal`.
+    /// `mount`, `busy`, `internal`; requests about files add those of [`files`].
     pub code: String,
     /// One lower-case sentence that names the thing.
     pub message: String,

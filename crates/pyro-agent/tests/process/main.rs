@@ -1,6 +1,10 @@
 //! The built agent as a plain process, driven over a socket pair.
 
+mod archives;
 mod host;
+mod many_files;
+mod single_files;
+mod workspace;
 
 use host::*;
 use pyro_proto::messages::{

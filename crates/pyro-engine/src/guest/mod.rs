@@ -1,6 +1,6 @@
 //! A running guest and the conversation with its agent.
 //!
-//! Owns: the session (hello, configure), running commands, and turning a lost
+//! Owns: the session (hello, configure), commands, files, and turning a lost
 //! connection into the reason for it. Refuses: choosing how the machine came
 //! to be ([`crate::start`]).
 //!
@@ -10,6 +10,7 @@
 //! ```
 
 mod exec;
+mod files;
 mod output;
 
 pub(crate) use exec::StdinPump;

@@ -1,0 +1,150 @@
+//! Everything below a folder, in order.
+//!
+//! Owns: the way through the tree: siblings by their bytes, the children of a
+//! directory after it when the caller enters it. Refuses: following links,
+//! and holding more than [`MEMORY_BYTES`] of names; what a directory has
+//! beyond them is read again.
+//!
+//! ```text
+//!   levels   ""  a b c.. | "b"  x y z..  | "b/y"  ...      next() pops from the last
+//!            names shrink and descriptors close from the outermost on
+//! ```
+
+use super::fault::{at, io};
+use super::names::Names;
+use super::place::{Root, kind};
+use pyro_proto::messages::Failed;
+use pyro_proto::messages::files::FileKind;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+
+const MEMORY_BYTES: usize = 768 * 1024;
+/// Names an outer level keeps when memory is short.
+const FEW_NAMES: usize = 16;
+/// Levels whose folders stay open.
+const MOST_OPEN: usize = 64;
+
+/// One entry on the way.
+pub struct Found {
+    /// Its name below the root.
+    pub path: Vec<u8>,
+    /// Where its last component starts.
+    pub last: usize,
+    /// What it was when it was found.
+    pub stat: Stat,
+    /// The same in a word.
+    pub kind: FileKind,
+}
+
+impl Found {
+    /// Its last component.
+    pub fn name(&self) -> &[u8] {
+        &self.path[self.last..]
+    }
+}
+
+struct Level {
+    path: Vec<u8>,
+    folder: Option<OwnedFd>,
+    names: Names,
+    last: Vec<u8>,
+}
+
+/// A walk under way.
+pub struct Walk<'a> {
+    root: &'a Root,
+    levels: Vec<Level>,
+}
+
+impl<'a> Walk<'a> {
+    /// Starts below a folder, which itself is not found.
+    pub fn new(root: &'a Root, path: &[u8]) -> Result<Self, Failed> {
+        let levels = Vec::new();
+        let mut walk = Self { root, levels };
+        walk.push(path.to_vec(), root.folder(path)?)?;
+        Ok(walk)
+    }
+
+    fn push(&mut self, path: Vec<u8>, folder: OwnedFd) -> Result<(), Failed> {
+        let mut held: usize = self.levels.iter().map(|l| l.names.held_bytes()).sum();
+        for level in &mut self.levels {
+            if held <= MEMORY_BYTES / 2 {
+                break;
+            }
+            held -= level.names.held_bytes();
+            level.names.shrink(FEW_NAMES);
+            held += level.names.held_bytes();
+        }
+        if let Some(far) = self.levels.len().checked_sub(MOST_OPEN) {
+            self.levels[far].folder = None;
+        }
+        let names = Names::read(&folder, b"", MEMORY_BYTES / 2).map_err(io("listing", &path))?;
+        self.levels.push(Level {
+            path,
+            folder: Some(folder),
+            names,
+            last: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// The next entry. Those that vanish meanwhile are passed over.
+    pub fn next(&mut self) -> Result<Option<Found>, Failed> {
+        while let Some(level) = self.levels.last_mut() {
+            let folder = match level.folder.take() {
+                Some(folder) => folder,
+                None => self.root.folder(&level.path)?,
+            };
+            let folder = &*level.folder.insert(folder);
+            let Some(name) = level.names.take() else {
+                if level.names.complete() {
+                    self.levels.pop();
+                } else {
+                    level.names = Names::read(folder, &level.last, MEMORY_BYTES / 2)
+                        .map_err(io("listing", &level.path))?;
+                }
+                continue;
+            };
+            let mut path = level.path.clone();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            let last = path.len();
+            path.extend_from_slice(&name);
+            level.last = name;
+            match statat(folder, &level.last, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => {
+                    return Ok(Some(Found {
+                        kind: kind(&stat),
+                        path,
+                        last,
+                        stat,
+                    }));
+                }
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(at("looking at", &path)(errno)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The open folder of the entry that was found last.
+    pub fn folder(&self) -> Result<&OwnedFd, Failed> {
+        self.levels
+            .last()
+            .and_then(|level| level.folder.as_ref())
+            .ok_or_else(|| crate::reply::failed("internal", "the walk is over"))
+    }
+
+    /// Goes into the directory that was found last; passes over one that is
+    /// something else by now.
+    pub fn enter(&mut self, found: &Found) -> Result<(), Failed> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(self.folder()?, found.name(), flags, Mode::empty()) {
+            Ok(folder) => self.push(found.path.clone(), folder),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+            Err(errno) => Err(at("opening", &found.path)(errno)),
+        }
+    }
+}

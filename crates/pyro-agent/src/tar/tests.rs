@@ -1,0 +1,135 @@
+//! The format: what is written is read back, what others write is read, and
+//! nothing makes the reader panic.
+
+use super::*;
+use proptest::prelude::*;
+use std::io::Write;
+
+fn all(bytes: &[u8]) -> io::Result<Vec<(Member, Vec<u8>)>> {
+    let mut reader = Reader::new(bytes);
+    let mut found = Vec::new();
+    while let Some(member) = reader.next()? {
+        let (mut data, mut buffer) = (Vec::new(), [0; 100]);
+        while let Some((offset, count)) = reader.data(&mut buffer)? {
+            if offset > 1 << 20 {
+                return Err(refused("too far for this test"));
+            }
+            data.resize(offset as usize, 0);
+            data.extend_from_slice(&buffer[..count]);
+        }
+        found.push((member, data));
+    }
+    Ok(found)
+}
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    let byte = any::<u8>().prop_filter("no end", |byte| !matches!(byte, 0 | b'/'));
+    prop_oneof![
+        proptest::collection::vec(byte, 1..20),
+        (90usize..400).prop_map(|length| vec![b'n'; length]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(members in proptest::collection::vec(
+        (name(), 0u32..0o1000, -10_000_000_000i64..100_000_000_000, 0u32..1_000_000_000,
+         proptest::collection::vec(any::<u8>(), 0..1200), 0u8..3), 0..6)) {
+        let mut writer = Writer::new(Vec::new());
+        let mut wanted = Vec::new();
+        for (name, mode, seconds, nanoseconds, data, which) in &members {
+            let mut name = name.clone();
+            let (letter, kind, data, link) = match which {
+                0 => (b'0', Kind::File, data.clone(), vec![]),
+                1 => (b'2', Kind::Symlink(name.clone()), vec![], name.clone()),
+                _ => { name.push(b'/'); (b'5', Kind::Folder, vec![], vec![]) }
+            };
+            let mtime = (*seconds, *nanoseconds);
+            let size = data.len() as u64;
+            writer.start(&NewMember { name: &name, letter, link: &link, mode: *mode, mtime, size }).unwrap();
+            writer.get().write_all(&data).unwrap();
+            wanted.push((Member { name, kind, mode: *mode, mtime, size }, data));
+        }
+        let bytes = writer.finish().unwrap();
+        prop_assert_eq!(bytes.len() % 512, 0);
+        prop_assert_eq!(all(&bytes).unwrap(), wanted);
+    }
+
+    #[test]
+    fn arbitrary_blocks_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048), letter: u8, sparse: bool) {
+        let _ = all(&bytes);
+        // The same with a checksum that fits, so that the fields are reached.
+        if let Some(block) = bytes.first_chunk::<512>() {
+            let mut block = *block;
+            block[156] = if sparse { b'S' } else { letter };
+            for field in [124..136, 100..108, 136..148, 483..495] {
+                block[field].fill(b'0');
+            }
+            let sum = format!("{:06o}\0 ", header::checksum(&block));
+            block[148..156].copy_from_slice(sum.as_bytes());
+            let mut cut = block.to_vec();
+            cut.extend_from_slice(&bytes[512..]);
+            let _ = all(&cut);
+        }
+    }
+
+    #[test]
+    fn arbitrary_records_never_panic(bytes: Vec<u8>, value: Vec<u8>, key in "path|size|mtime|GNU.sparse.(map|offset|numbytes|major|size)") {
+        let _ = pax::Records::default().parse(&bytes);
+        let mut record = Vec::new();
+        pax::append(&mut record, &key, &value);
+        let _ = pax::Records::default().parse(&record);
+    }
+
+    #[test]
+    fn number_fields_never_panic(bytes: [u8; 12]) {
+        let _ = header::number(&bytes);
+    }
+}
+
+/// Archives of the tar program, where there is one.
+#[test]
+fn archives_of_gnu_tar_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!("{}/{}", "e".repeat(90), "l".repeat(90));
+    let script = format!(
+        "mkdir d && echo hi > d/a && ln d/a d/b && ln -s ../x d/s && mkdir {} && echo {long} > {long} && \
+         truncate -s 200000 holes && printf mid | dd of=holes bs=1 seek=100000 conv=notrunc 2>/dev/null",
+        "e".repeat(90)
+    );
+    let run = |line: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let output = shell.args(["-c", line]).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{line}");
+        output.stdout
+    };
+    run(&script);
+    for format in [
+        "gnu",
+        "pax",
+        "pax --sparse-version=0.0",
+        "pax --sparse-version=0.1",
+        "ustar",
+    ] {
+        let sparse = if format == "ustar" { "" } else { "--sparse" };
+        let bytes = run(&format!(
+            "tar c --sort=name --format={format} {sparse} d holes {long}"
+        ));
+        let found = all(&bytes).unwrap_or_else(|error| panic!("{format}: {error}"));
+        let names: Vec<_> = found
+            .iter()
+            .map(|(member, _)| String::from_utf8_lossy(&member.name).into_owned())
+            .collect();
+        assert_eq!(
+            names,
+            ["d/", "d/a", "d/b", "d/s", "holes", &long],
+            "{format}"
+        );
+        assert_eq!(found[2].0.kind, Kind::HardLink(b"d/a".to_vec()));
+        assert_eq!(found[3].0.kind, Kind::Symlink(b"../x".to_vec()));
+        assert_eq!(found[4].0.size, 200_000, "{format}");
+        assert_eq!(&found[4].1[100_000..100_003], b"mid", "{format}");
+        assert_eq!(found[5].1, format!("{long}\n").as_bytes());
+    }
+}
