@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 
 pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
     let json = matches.get_flag(tree::JSON);
-    let id_field = row.id_field.filter(|_| matches.get_flag(tree::ID_ONLY));
+    let only = row.only.filter(|_| matches.get_flag(tree::ONLY));
     let request = match (row.parse)(matches) {
         Ok(request) => request,
         Err(error) => return usage(&error),
@@ -29,7 +29,7 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
     let cancel = Cancel::default();
     let received = signals::receive(&cancel);
     // demo is a JSON command by contract: its output is not streamed either.
-    let sink = Sink::new(json || id_field.is_some() || row.name == "demo", &cancel);
+    let sink = Sink::new(json || only.is_some() || row.name == "demo", &cancel);
     let outcome = Pyro::from_env().and_then(|pyro| {
         let context = Context {
             events: &sink,
@@ -44,8 +44,8 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
         (Some(ended @ Ended::Failed(..)), _) => failure::show(&ended.into_error(), json),
         (_, Err(error)) => failure::show(&error, json),
         (_, Ok(response)) => {
-            let text = match id_field {
-                Some(field) => render::id(&response, field),
+            let text = match only {
+                Some((_, field)) => render::only(&response, field),
                 None => render::result(row.name, json, &response, &sink),
             };
             match Stream::Stdout.write(text.as_bytes(), &cancel) {

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 
 /// Id of the flag that every command has.
 pub const JSON: &str = "json";
-/// Id of the flag of commands that make something with an id.
-pub const ID_ONLY: &str = "id-only";
+/// Id of the flag of commands of which one field may be all that is printed.
+pub const ONLY: &str = "only";
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 3] = [
+const GROUPS: [(&str, &str); 6] = [
+    ("file", "Look at and change single files"),
+    ("patch", "Change several files at once"),
+    ("sync", "Bring content of this host in"),
     (
         "env",
         "Manage environments, the systems that VMs are made of",
@@ -67,23 +70,25 @@ pub fn tree() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true);
     for row in rows() {
-        let Some((name, groups)) = row.cli.split_last() else {
-            continue;
-        };
-        let command = leaf(row, name);
-        root = match groups.first() {
-            None => root.subcommand(command),
-            Some(group) => {
-                if root.find_subcommand(group).is_none() {
-                    root = root.subcommand(self::group(group));
-                }
-                root.mut_subcommand(*group, |group| group.subcommand(command))
-            }
-        };
+        if let Some((name, groups)) = row.cli.split_last() {
+            root = plant(root, groups, leaf(row, name));
+        }
     }
     root.subcommand(completions())
         .subcommand(man())
         .subcommand(supervise())
+}
+
+/// Puts a command below its groups, which are made when they are missing.
+fn plant(parent: Command, groups: &[&'static str], command: Command) -> Command {
+    let Some((first, rest)) = groups.split_first() else {
+        return parent.subcommand(command);
+    };
+    let parent = match parent.find_subcommand(first) {
+        Some(_) => parent,
+        None => parent.subcommand(group(first)),
+    };
+    parent.mut_subcommand(*first, |below| plant(below, rest, command))
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
@@ -110,14 +115,17 @@ fn leaf(row: &Row, name: &'static str) -> Command {
         .map(|example| format!("\n  {example}"))
         .collect();
     let command = (row.augment)(Command::new(name)).arg(json);
-    let command = match row.id_field {
+    let command = match row.only {
         None => command,
-        Some(_) => command.arg(
-            Arg::new(ID_ONLY)
-                .long("id-only")
+        Some((flag, field)) => command.arg(
+            Arg::new(ONLY)
+                .long(flag)
                 .action(ArgAction::SetTrue)
                 .conflicts_with(JSON)
-                .help("Print the id and nothing else"),
+                .help(format!(
+                    "Print the {} and nothing else",
+                    field.replace('_', " ")
+                )),
         ),
     };
     command.after_help(format!("Examples:{examples}"))

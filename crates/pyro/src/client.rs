@@ -7,6 +7,7 @@
 use crate::operation::{Context, Operation};
 use crate::ops;
 use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
+use crate::workspaces::files::payloads as files;
 use crate::workspaces::payloads as workspaces;
 use crate::{Layout, Result, vm_spec};
 use pyro_engine::Environments;
@@ -109,6 +110,11 @@ methods! {
     reset_workspace(ops::workspace_reset::WorkspaceResetRequest) -> workspaces::Workspace = ops::workspace_reset::WorkspaceReset;
     delete_workspace(ops::workspace_delete::WorkspaceDeleteRequest) -> workspaces::DeletedWorkspace = ops::workspace_delete::WorkspaceDelete;
     exec_workspace(ops::workspace_exec::WorkspaceExecRequest) -> workspaces::WorkspaceExec = ops::workspace_exec::WorkspaceExec;
+    list_workspace_files(ops::workspace_file_list::WorkspaceFileListRequest) -> files::FileList = ops::workspace_file_list::WorkspaceFileList;
+    read_workspace_file(ops::workspace_file_read::WorkspaceFileReadRequest) -> files::FileContent = ops::workspace_file_read::WorkspaceFileRead;
+    write_workspace_file(ops::workspace_file_write::WorkspaceFileWriteRequest) -> files::FileWritten = ops::workspace_file_write::WorkspaceFileWrite;
+    apply_workspace_patch(ops::workspace_patch_apply::WorkspacePatchApplyRequest) -> files::PatchApplied = ops::workspace_patch_apply::WorkspacePatchApply;
+    push_workspace_sync(ops::workspace_sync_push::WorkspaceSyncPushRequest) -> files::Synced = ops::workspace_sync_push::WorkspaceSyncPush;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;

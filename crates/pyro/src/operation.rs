@@ -75,8 +75,9 @@ pub trait Operation {
     const EFFECT: Effect;
     /// Complete command lines for the help text; each one parses.
     const EXAMPLES: &'static [&'static str];
-    /// Field of the response that `--id-only` prints, where there is one.
-    const ID_FIELD: Option<&'static str> = None;
+    /// A flag of the CLI with which one field of the response is all that is
+    /// printed: its name and the field.
+    const ONLY: Option<(&'static str, &'static str)> = None;
     /// What it takes: flags for the CLI, a closed object for JSON.
     type Request: clap::Args + Serialize + DeserializeOwned + JsonSchema;
     /// What it returns, on every door.
@@ -101,8 +102,8 @@ pub struct Row {
     pub effect: Effect,
     /// [`Operation::EXAMPLES`].
     pub examples: &'static [&'static str],
-    /// [`Operation::ID_FIELD`].
-    pub id_field: Option<&'static str>,
+    /// [`Operation::ONLY`].
+    pub only: Option<(&'static str, &'static str)>,
     /// Adds the request's arguments and its doc comment to a command.
     pub augment: fn(clap::Command) -> clap::Command,
     /// Schema of the request; closed.
@@ -127,7 +128,7 @@ impl Row {
             python: O::PYTHON,
             effect: O::EFFECT,
             examples: O::EXAMPLES,
-            id_field: O::ID_FIELD,
+            only: O::ONLY,
             augment: <O::Request as clap::Args>::augment_args,
             request_schema: || schemars::schema_for!(O::Request),
             response_schema: || schemars::schema_for!(O::Response),

@@ -34,6 +34,16 @@ pub const fn disk_mib() -> u64 {
     32 * 1024
 }
 
+pub fn workspace_path() -> String {
+    "/workspace".to_owned()
+}
+pub const fn list_limit() -> u64 {
+    10_000
+}
+pub const fn read_bytes() -> u64 {
+    65_536
+}
+
 /// A VM of the default size.
 pub fn default_spec(environment: &str, network: bool, backend: BackendChoice) -> VmSpec {
     VmSpec {

@@ -4,6 +4,7 @@
 
 mod doctor;
 mod environment;
+mod files;
 mod setup;
 mod workspace;
 
@@ -48,6 +49,14 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_list" => workspace::list(response),
         "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
         "workspace_prune" => workspace::pruned(response),
+        "workspace_file_list" => files::list(response),
+        "workspace_file_read" => {
+            sink.line(&files::read_summary(response));
+            files::content(response)
+        }
+        "workspace_file_write" => files::written(response),
+        "workspace_patch_apply" => files::patched(response),
+        "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
             sink.line(&workspace::exec_summary(response));
             String::new()
@@ -62,9 +71,14 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
     }
 }
 
-/// The id alone.
-pub fn id(response: &Value, field: &str) -> String {
-    format!("{}\n", text(response, field))
+/// One field alone: an id on a line, a content as it is.
+pub fn only(response: &Value, field: &str) -> String {
+    let text = text(response, field);
+    if field == "content" {
+        text
+    } else {
+        format!("{text}\n")
+    }
 }
 
 fn run_summary(response: &Value) -> String {

@@ -10,7 +10,7 @@
 //! ```
 
 mod exec;
-mod files;
+pub(crate) mod files;
 mod output;
 
 pub(crate) use exec::StdinPump;
@@ -20,7 +20,7 @@ pub use output::{Captured, KEPT_BYTES, Output};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
 use pyro_proto::messages::{Configure, Configured, Hello, PROTOCOL, Reply, Request};
-use pyro_proto::{Incoming, Link, LinkError};
+use pyro_proto::{Incoming, Link, LinkError, Stream};
 use pyro_vmm::{Machine, VmmError};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -209,6 +209,18 @@ impl Guest {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.locked().wait(Duration::ZERO).is_some()
+    }
+
+    /// Opens a stream for a request of somebody else's.
+    pub(crate) fn open(&self, request: &[u8]) -> Result<Stream> {
+        self.link
+            .open(request)
+            .map_err(|error| self.why_lost("passing a request on", &error))
+    }
+
+    /// Why a stream of somebody else's request ended.
+    pub(crate) fn why_lost(&self, doing: &str, error: &LinkError) -> Error {
+        self.explain(doing, error, &Cancel::default())
     }
 
     /// Why the machine is gone, in one sentence.

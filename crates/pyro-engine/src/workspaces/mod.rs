@@ -10,6 +10,7 @@
 //! machine of its own; one supervisor process has each ([`supervisor`]).
 
 mod admission;
+pub mod files;
 mod journal;
 mod names;
 pub mod payloads;
@@ -42,6 +43,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Store;
 use supervisor::client;
+pub(crate) use supervisor::wire::LEAVING;
 use supervisor::wire::Request;
 pub use supervisor::wire::Update;
 
@@ -349,7 +351,9 @@ impl Workspaces {
             timeout_seconds,
             stdin: stdin.is_some(),
         };
-        let called = self.command(&folder, &request, stdin.as_ref(), events, cancel)?;
+        let called = self.on_machine(&folder, events, cancel, |session| {
+            session.call(&request, stdin.as_ref(), events, cancel)
+        })?;
         let mut done: WorkspaceExec = decode(called.value)?;
         done.stdout_truncated = called.stdout.truncated;
         done.stderr_truncated = called.stderr.truncated;

@@ -99,30 +99,29 @@ impl Workspaces {
         }
     }
 
-    /// A command on the machine there is, which is started when it was
-    /// stopped by nobody's wish.
-    pub(super) fn command(
+    /// Work on the machine there is, which is started when it was stopped by
+    /// nobody's wish. `work` is done again only when nothing was done.
+    pub(super) fn on_machine<T>(
         &self,
         folder: &Folder,
-        request: &Request,
-        stdin: Option<&File>,
         events: &dyn EventSink,
         cancel: &Cancel,
-    ) -> Result<client::Called> {
+        mut work: impl FnMut(&Session) -> Result<T>,
+    ) -> Result<T> {
         let deadline = Instant::now() + GONE_TIMEOUT;
         loop {
             let before = self.at_rest(folder)?;
             if before.state == WorkspaceState::Stopped {
                 self.wake(folder, &before, events, cancel)?;
             }
-            let called = match Session::connect(folder)? {
-                Some(session) => session.call(request, stdin, events, cancel),
+            let done = match Session::connect(folder)? {
+                Some(session) => work(&session),
                 None => Err(
                     Error::runtime(LEAVING, "the workspace is just being stopped")
                         .hint("try again"),
                 ),
             };
-            match called {
+            match done {
                 Err(error) if error.code == LEAVING && Instant::now() < deadline => {
                     std::thread::sleep(LOOK);
                 }

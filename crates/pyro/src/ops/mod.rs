@@ -28,13 +28,18 @@ pub mod vm_stop;
 pub mod workspace_create;
 pub mod workspace_delete;
 pub mod workspace_exec;
+pub mod workspace_file_list;
+pub mod workspace_file_read;
+pub mod workspace_file_write;
 pub mod workspace_list;
 pub mod workspace_logs;
+pub mod workspace_patch_apply;
 pub mod workspace_prune;
 pub mod workspace_reset;
 pub mod workspace_start;
 pub mod workspace_status;
 pub mod workspace_stop;
+pub mod workspace_sync_push;
 pub mod workspace_update;
 
 /// Every operation. Doors derive what they offer from it and from nothing else.
@@ -56,6 +61,11 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_status::WorkspaceStatus>(),
     Row::of::<workspace_exec::WorkspaceExec>(),
     Row::of::<workspace_logs::WorkspaceLogs>(),
+    Row::of::<workspace_sync_push::WorkspaceSyncPush>(),
+    Row::of::<workspace_file_list::WorkspaceFileList>(),
+    Row::of::<workspace_file_read::WorkspaceFileRead>(),
+    Row::of::<workspace_file_write::WorkspaceFileWrite>(),
+    Row::of::<workspace_patch_apply::WorkspacePatchApply>(),
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),

@@ -66,7 +66,7 @@ impl Operation for WorkspaceCreate {
         "pyro workspace create debian:12 --name demo",
         "pyro workspace create debian:12 --label task=42 --id-only",
     ];
-    const ID_FIELD: Option<&'static str> = Some("workspace_id");
+    const ONLY: Option<(&'static str, &'static str)> = Some(("id-only", "workspace_id"));
     type Request = WorkspaceCreateRequest;
     type Response = Workspace;
 

@@ -14,6 +14,7 @@
 //! did not complete.
 
 use crate::error::{Error, Result};
+use crate::workspaces::LEAVING;
 use pyro_proto::messages::{Failed, Reply, Request, channel};
 use pyro_proto::{Incoming, Link, LinkError};
 use sha2::{Digest, Sha256};
@@ -178,6 +179,8 @@ pub fn refusal(failed: &Failed) -> Error {
         "incomplete" => Error::runtime("source_changed", words).hint("try again"),
         "no_space" => Error::runtime("guest_no_space", words).hint("free space in the guest"),
         "io" => Error::runtime("guest_io", words),
+        // A supervisor's word, not an agent's: nothing was done.
+        LEAVING => Error::runtime(LEAVING, words).hint("try again"),
         _ => Error::runtime("guest_refused", format!("the guest agent refused: {words}")),
     }
 }

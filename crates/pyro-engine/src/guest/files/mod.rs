@@ -10,7 +10,7 @@
 //!        `- a lost connection becomes the machine's reason for it
 //! ```
 
-mod asks;
+pub(crate) mod asks;
 mod check;
 mod exchange;
 mod lines;
@@ -18,7 +18,7 @@ mod lines;
 use super::Guest;
 use crate::error::Result;
 use crate::events::Cancel;
-use exchange::Fault;
+pub(crate) use exchange::Fault;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{
     Applied, ApplyChanges, Deleted, Entry, FileRead, GetArchive, ListFiles, Listed, Match, Packed,

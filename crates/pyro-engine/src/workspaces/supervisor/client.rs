@@ -11,7 +11,8 @@
 
 use super::wire::{Answer, EVENTS, PROTOCOL, Request, WireEvent};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, CancelGuard, Event, EventSink};
+use crate::guest::files::Fault;
 use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
 use crate::layout::Layout;
 use crate::workspaces::store::Folder;
@@ -100,6 +101,32 @@ impl Session {
         }
     }
 
+    /// A request about files, which goes through to the agent.
+    ///
+    /// # Errors
+    /// What `ask` says, `supervisor_gone`, `cancelled`.
+    pub fn files<T>(
+        &self,
+        cancel: &Cancel,
+        ask: impl FnOnce(&Link) -> Result<T, Fault>,
+    ) -> Result<T> {
+        let _woken = self.end_on(cancel)?;
+        ask(&self.link).map_err(|fault| match fault {
+            Fault::Link(error) => lost(&error, cancel),
+            Fault::Error(error) => error,
+        })
+    }
+
+    fn end_on(&self, cancel: &Cancel) -> Result<CancelGuard> {
+        let socket = self.socket.try_clone().map_err(|error| {
+            Error::runtime(
+                "io",
+                format!("cannot share the supervisor's socket: {error}"),
+            )
+        })?;
+        Ok(cancel.on_cancel(move || drop(socket.shutdown(Shutdown::Both))))
+    }
+
     /// One request and its answer.
     ///
     /// # Errors
@@ -111,23 +138,8 @@ impl Session {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Called> {
-        let socket = self.socket.try_clone().map_err(|error| {
-            Error::runtime(
-                "io",
-                format!("cannot share the supervisor's socket: {error}"),
-            )
-        })?;
-        let _woken = cancel.on_cancel(move || drop(socket.shutdown(Shutdown::Both)));
-        let lost = |error: &LinkError| {
-            if cancel.is_cancelled() {
-                return Error::runtime("cancelled", "cancelled while the workspace worked");
-            }
-            Error::runtime(
-                "supervisor_gone",
-                format!("the workspace's supervisor ended in the middle: {error}"),
-            )
-            .hint("look at it with pyro workspace status")
-        };
+        let _woken = self.end_on(cancel)?;
+        let lost = |error: &LinkError| lost(error, cancel);
         let text = serde_json::to_vec(request)
             .map_err(|error| Error::runtime("encode", error.to_string()))?;
         let stream = Arc::new(self.link.open(&text).map_err(|error| lost(&error))?);
@@ -178,6 +190,17 @@ impl Session {
             )),
         }
     }
+}
+
+fn lost(error: &LinkError, cancel: &Cancel) -> Error {
+    if cancel.is_cancelled() {
+        return Error::runtime("cancelled", "cancelled while the workspace worked");
+    }
+    Error::runtime(
+        "supervisor_gone",
+        format!("the workspace's supervisor ended in the middle: {error}"),
+    )
+    .hint("look at it with pyro workspace status")
 }
 
 /// The events that are whole by now.

@@ -361,6 +361,17 @@ impl Live {
         Ok(())
     }
 
+    /// Something in it was changed.
+    pub(super) fn touch(&self) {
+        let saved = self.change(|record| {
+            record.last_activity_at = unix_now();
+            record.renewed_at = record.last_activity_at;
+        });
+        if let Err(error) = saved {
+            tracing::warn!("the record was not written: {error}");
+        }
+    }
+
     pub(super) fn update(&self, wanted: &Update) -> Result<Workspace> {
         {
             let mut record = lock(&self.record);

@@ -12,6 +12,7 @@
 
 pub(super) mod client;
 mod live;
+mod relay;
 mod serve;
 pub(super) mod wire;
 

@@ -4,6 +4,7 @@
 //! that is gone had asked for. Refuses: knowing what the requests do (live.rs).
 
 use super::live::Live;
+use super::relay;
 use super::wire::{Answer, EVENTS, Failure, PROTOCOL, Request, WireEvent};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
@@ -47,6 +48,11 @@ pub(super) fn connection(live: &Arc<Live>, socket: UnixStream) {
 }
 
 fn answer(live: &Live, stream: Arc<Stream>, request: &[u8], cancel: &Cancel) {
+    if let Ok(about_files) = serde_json::from_slice(request)
+        && let Some(changes) = relay::changes(&about_files)
+    {
+        return relay::relay(live, &stream, request, changes);
+    }
     let outcome = serde_json::from_slice(request)
         .map_err(|error| {
             Error::invalid("invalid_request", format!("unknown request: {error}"))

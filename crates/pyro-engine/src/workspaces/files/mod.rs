@@ -1,0 +1,71 @@
+//! Files of a workspace: list, search, read, write, patch, sync.
+//!
+//! Owns: what a caller may ask for and what it gets. Refuses: paths outside
+//! `/workspace`, which the agent refuses as well, and believing the guest,
+//! whose answers [`crate::guest::files`] checks.
+//!
+//! ```text
+//!   this --asks--> session ==relay==> agent      one stream per request
+//! ```
+
+mod list;
+mod patch;
+pub mod payloads;
+mod read;
+mod sync;
+mod write;
+
+pub use list::{List, Search};
+pub use read::Read;
+pub use write::Write;
+
+use super::Workspaces;
+use super::payloads::Workspace;
+use crate::error::{Error, Result};
+use crate::events::{Cancel, EventSink};
+use crate::guest::files::Fault;
+use pyro_proto::Link;
+use pyro_proto::path::{PathText, WORKSPACE, beneath};
+
+/// A path a caller gave, below `/workspace`.
+fn path(text: &str) -> Result<PathText> {
+    beneath(text.as_bytes())
+        .map(|_| PathText::from(text.as_bytes()))
+        .map_err(|error| {
+            Error::invalid("invalid_path", error.to_string())
+                .hint("name a path below /workspace, for example src/main.rs")
+        })
+}
+
+/// A path of the guest's as the contract has it: absolute, invalid UTF-8 and
+/// control characters escaped.
+fn absolute(relative: &[u8]) -> String {
+    let shown = PathText::from(relative).to_string();
+    if shown.is_empty() {
+        WORKSPACE.to_owned()
+    } else {
+        format!("{WORKSPACE}/{shown}")
+    }
+}
+
+/// What a caller asks about, in the same form.
+fn asked(path: &PathText) -> String {
+    absolute(&beneath(path.bytes()).unwrap_or_default())
+}
+
+impl Workspaces {
+    /// Asks the agent, and says which workspace it was.
+    fn ask_agent<T>(
+        &self,
+        wanted: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+        mut ask: impl FnMut(&Link) -> Result<T, Fault>,
+    ) -> Result<(Workspace, T)> {
+        let folder = self.store.find(wanted)?;
+        let done = self.on_machine(&folder, events, cancel, |session| {
+            session.files(cancel, &mut ask)
+        })?;
+        Ok((self.at_rest(&folder)?, done))
+    }
+}
