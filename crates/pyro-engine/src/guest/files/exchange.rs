@@ -166,19 +166,23 @@ pub fn refusal(failed: &Failed) -> Error {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     match &*failed.code {
-        "bad_request" => Error::invalid("bad_file_request", words),
-        "not_found" => Error::invalid("file_not_found", words),
-        "wrong_kind" => Error::invalid("file_kind", words),
+        "bad_request" => Error::invalid("bad_file_request", words)
+            .hint("name files below /workspace, without `..`"),
+        "not_found" => Error::invalid("file_not_found", words)
+            .hint("list the files that are there: pyro workspace file list"),
+        "wrong_kind" => Error::invalid("file_kind", words)
+            .hint("list it to see what it is: pyro workspace file list"),
         "symlink" => Error::invalid("file_symlink", words)
             .hint("name the path without a symbolic link on the way"),
-        "archive" => Error::invalid("bad_archive", words),
+        "archive" => Error::invalid("bad_archive", words)
+            .hint("pack plain files, directories and links with relative names"),
         "conflict" => {
             Error::runtime("conflict", words).hint("read it again, then repeat the change")
         }
         "changed" => Error::runtime("file_changed", words).hint("try again"),
         "incomplete" => Error::runtime("source_changed", words).hint("try again"),
         "no_space" => Error::runtime("guest_no_space", words).hint("free space in the guest"),
-        "io" => Error::runtime("guest_io", words),
+        "io" => Error::runtime("guest_io", words).hint("look at it with a command in the guest"),
         // A supervisor's word, not an agent's: nothing was done.
         LEAVING => Error::runtime(LEAVING, words).hint("try again"),
         _ => Error::runtime("guest_refused", format!("the guest agent refused: {words}")),
