@@ -222,7 +222,7 @@ pub fn get(
         Reply::Packed(packed) => {
             // Each member has a header, and the end is two blocks.
             let blocks = (got / TAR_BLOCK_BYTES).checked_sub(2);
-            let fits = got % TAR_BLOCK_BYTES == 0
+            let fits = got.is_multiple_of(TAR_BLOCK_BYTES)
                 && blocks.is_some_and(|blocks| packed.entry_count <= blocks)
                 && packed.file_bytes <= got;
             ensure(fits, "its numbers do not fit the archive it sent")?;
