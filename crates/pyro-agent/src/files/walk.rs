@@ -45,7 +45,8 @@ impl Found {
 }
 
 struct Level {
-    path: Vec<u8>,
+    /// How much of the walk's path is its folder's.
+    path_bytes: usize,
     folder: Option<OwnedFd>,
     names: Names,
     last: Vec<u8>,
@@ -55,18 +56,24 @@ struct Level {
 pub struct Walk<'a> {
     root: &'a Root,
     levels: Vec<Level>,
+    /// The innermost folder's.
+    path: Vec<u8>,
 }
 
 impl<'a> Walk<'a> {
     /// Starts below a folder, which itself is not found.
     pub fn new(root: &'a Root, path: &[u8]) -> Result<Self, Failed> {
-        let levels = Vec::new();
-        let mut walk = Self { root, levels };
-        walk.push(path.to_vec(), root.folder(path)?)?;
+        let mut walk = Self {
+            root,
+            levels: Vec::new(),
+            path: path.to_vec(),
+        };
+        walk.push(root.folder(path)?)?;
         Ok(walk)
     }
 
-    fn push(&mut self, path: Vec<u8>, folder: OwnedFd) -> Result<(), Failed> {
+    /// Goes into the folder of which `self.path` is the name.
+    fn push(&mut self, folder: OwnedFd) -> Result<(), Failed> {
         let mut held: usize = self.levels.iter().map(|l| l.names.held_bytes()).sum();
         for level in &mut self.levels {
             if held <= MEMORY_BYTES / 2 {
@@ -79,9 +86,10 @@ impl<'a> Walk<'a> {
         if let Some(far) = self.levels.len().checked_sub(MOST_OPEN) {
             self.levels[far].folder = None;
         }
-        let names = Names::read(&folder, b"", MEMORY_BYTES / 2).map_err(io("listing", &path))?;
+        let names =
+            Names::read(&folder, b"", MEMORY_BYTES / 2).map_err(io("listing", &self.path))?;
         self.levels.push(Level {
-            path,
+            path_bytes: self.path.len(),
             folder: Some(folder),
             names,
             last: Vec::new(),
@@ -92,9 +100,10 @@ impl<'a> Walk<'a> {
     /// The next entry. Those that vanish meanwhile are passed over.
     pub fn next(&mut self) -> Result<Option<Found>, Failed> {
         while let Some(level) = self.levels.last_mut() {
+            self.path.truncate(level.path_bytes);
             let folder = match level.folder.take() {
                 Some(folder) => folder,
-                None => self.root.folder(&level.path)?,
+                None => self.root.folder(&self.path)?,
             };
             let folder = &*level.folder.insert(folder);
             let Some(name) = level.names.take() else {
@@ -102,11 +111,11 @@ impl<'a> Walk<'a> {
                     self.levels.pop();
                 } else {
                     level.names = Names::read(folder, &level.last, MEMORY_BYTES / 2)
-                        .map_err(io("listing", &level.path))?;
+                        .map_err(io("listing", &self.path))?;
                 }
                 continue;
             };
-            let mut path = level.path.clone();
+            let mut path = self.path.clone();
             if !path.is_empty() {
                 path.push(b'/');
             }
@@ -142,7 +151,10 @@ impl<'a> Walk<'a> {
     pub fn enter(&mut self, found: &Found) -> Result<(), Failed> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(self.folder()?, found.name(), flags, Mode::empty()) {
-            Ok(folder) => self.push(found.path.clone(), folder),
+            Ok(folder) => {
+                self.path.clone_from(&found.path);
+                self.push(folder)
+            }
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
             Err(errno) => Err(at("opening", &found.path)(errno)),
         }
