@@ -51,7 +51,10 @@ pub fn what_is_put_is_there(subject: Subject) {
     let conflict = guest.write_file(&wanted, &mut script.as_bytes(), &cancel);
     assert_eq!(conflict.unwrap_err().code, "conflict");
     assert_eq!(output(guest, "/workspace/bin/tool"), "found me");
-    assert_eq!(output(guest, "stat -c %u:%a /workspace/bin/tool"), "0:755");
+    assert_eq!(output(guest, "stat -c %a /workspace/bin/tool"), "755");
+    if subject != Subject::Process {
+        assert_eq!(output(guest, "stat -c %u:%g /workspace/bin/tool"), "0:0");
+    }
     assert_eq!(read(guest, "/workspace/bin/tool").unwrap(), script);
     assert_eq!(
         read(guest, "/etc/passwd").unwrap_err().code,
@@ -133,8 +136,5 @@ pub fn what_is_put_is_there(subject: Subject) {
         "copy/src/a",
     ];
     assert_eq!(names, wanted);
-    assert_eq!(
-        output(guest, "/workspace/copy/bin/tool; pwd"),
-        "found me\n/workspace"
-    );
+    assert_eq!(output(guest, "/workspace/copy/bin/tool"), "found me");
 }
