@@ -87,7 +87,7 @@ proptest! {
     }
 }
 
-/// Archives of the tar program, where there is one.
+/// Archives of GNU tar, in each of its formats and with each of its sparse maps.
 #[test]
 fn archives_of_gnu_tar_are_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Listing, reading and writing: the rules of paths and of each request.
 
-use crate::host::soon;
+use crate::host::{SOON, agent, finish, soon};
 use crate::workspace::{Workspace, entries, path, temporaries, workspace};
 use pyro_proto::Incoming;
 use pyro_proto::messages::files::{
@@ -438,4 +438,45 @@ fn a_reader_that_stops_holds_up_nobody() {
     ));
     at.put("small", "x");
     assert_eq!(got(&at, &read("small")).0, "x");
+}
+
+#[test]
+fn a_change_between_check_and_rename_is_noticed() {
+    let at = workspace();
+    at.put("f", "old");
+    for expect in [Expect::Sha256(sha256(b"old")), Expect::Absent] {
+        let name = if expect == Expect::Absent { "new" } else { "f" };
+        let wanted = WriteFile {
+            expect,
+            ..write(name, 4)
+        };
+        let stream = at.agent.ask(&Request::WriteFile(wanted));
+        stream.send(channel::STDIN, b"12").unwrap();
+        let until = soon().unwrap();
+        while temporaries(&at.at("")) == 0 {
+            assert!(std::time::Instant::now() < until);
+        }
+        at.put(name, "somebody else's");
+        stream.send(channel::STDIN, b"34").unwrap();
+        assert_eq!(finish(&stream).failed().code, "conflict", "{name}");
+        assert_eq!(at.text(name), "somebody else's");
+    }
+    assert_eq!(temporaries(&at.at("")), 0);
+    // A new session also ends what the old one was writing.
+    let stream = at.agent.ask(&Request::WriteFile(write("f", 4)));
+    stream.send(channel::STDIN, b"12").unwrap();
+    let hello = pyro_proto::messages::Hello {
+        protocol: pyro_proto::messages::PROTOCOL,
+        nonce: "second".into(),
+        version: "test".into(),
+    };
+    at.agent.link.hello(&hello, SOON).unwrap();
+    assert_eq!(temporaries(&at.at("")), 0, "gone before the answer");
+    assert_eq!(got(&at, &read("f")).0, "somebody else's");
+}
+
+#[test]
+fn an_agent_without_a_workspace_says_so() {
+    let done = finish(&agent().ask(&list(b".", false, 1)));
+    assert_eq!(done.failed().code, "bad_request");
 }

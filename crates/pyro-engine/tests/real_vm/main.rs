@@ -13,6 +13,7 @@ mod clones;
 mod commands;
 mod ends;
 mod faults;
+mod files;
 mod halts;
 mod limits;
 mod subject;
@@ -50,6 +51,7 @@ conformance! {
     ends::a_power_off_leaves_nothing,
     ends::a_killed_machine_is_an_error_and_leaves_nothing,
     ends::a_crash_has_its_reason,
+    files::what_is_put_is_there,
     limits::the_guest_has_what_was_asked_for,
     limits::a_hog_does_not_end_the_guest,
     faults::killed_while_it_boots_or_freezes,

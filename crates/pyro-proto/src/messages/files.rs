@@ -30,8 +30,8 @@ pub const MAX_CHANGES: usize = 1024;
 pub const MAX_PATTERN_BYTES: usize = 4096;
 /// Most bytes of a line that are searched and of which a match may show a part.
 pub const MAX_LINE_BYTES: u32 = 64 * 1024;
-/// Most entries, matches or deletions a host should take as one JSON line, in
-/// bytes: escapes triple a path and a target at most.
+/// Longest JSON line a host takes, in bytes: a path's escapes triple it at
+/// most, a line's make it six times as long.
 pub const MAX_JSON_LINE_BYTES: usize = 512 * 1024;
 
 /// What an entry is.
@@ -222,7 +222,8 @@ pub struct ApplyChanges {
 /// and removals, was stopped by the file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// How many of the changes, from the first on, are done.
+    /// How many of the changes, from the first on, are done. Folders that
+    /// later ones wanted may have been made as well.
     pub done: u64,
     /// Why the next one was not; the rest was not tried.
     #[serde(default)]
