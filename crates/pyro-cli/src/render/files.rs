@@ -99,6 +99,20 @@ pub fn patched(applied: &Value) -> String {
     )
 }
 
+/// After an export.
+pub fn exported(exported: &Value) -> String {
+    format!(
+        "[workspace-export] workspace_id={} workspace_path={} output_path={} artifact_type={} entry_count={} bytes_written={} execution_mode={}\n",
+        text(exported, "workspace_id"),
+        text(exported, "workspace_path"),
+        text(exported, "output_path"),
+        text(exported, "artifact_type"),
+        exported["entry_count"],
+        exported["bytes_written"],
+        text(exported, "execution_mode")
+    )
+}
+
 /// After a sync; what was deleted, a row each.
 pub fn synced(synced: &Value) -> String {
     let sync = &synced["workspace_sync"];

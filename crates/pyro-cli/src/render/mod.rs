@@ -56,6 +56,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         }
         "workspace_file_write" => files::written(response),
         "workspace_patch_apply" => files::patched(response),
+        "workspace_export" => files::exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
             sink.line(&workspace::exec_summary(response));

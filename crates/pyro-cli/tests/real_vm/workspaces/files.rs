@@ -101,6 +101,49 @@ fn a_failing_test_is_mended_by_a_patch() {
         "3\n"
     );
 
+    // Home again: the tree as it is, or one file; nothing over what is there.
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("new/tree");
+    let exported = desk.done(&["export", "fix", ".", "--output", &out.display().to_string()]);
+    assert_eq!(exported["artifact_type"], "directory", "{exported}");
+    let diff = Command::new("diff")
+        .args(["-r", "--no-dereference", "--exclude=.git"])
+        .args([source.path(), out.as_path()])
+        .output()
+        .unwrap();
+    let differences = text(&diff.stdout);
+    assert_eq!(
+        differences
+            .lines()
+            .filter(|line| line.starts_with("Only in"))
+            .count(),
+        3,
+        "{differences}"
+    );
+    let (error, code) = desk.ask(&[
+        "export",
+        "fix",
+        "src",
+        "--output",
+        &out.display().to_string(),
+    ]);
+    assert_eq!((code, &error["error_kind"]), (125, &"output_exists".into()));
+    let one = home.path().join("one");
+    desk.sh("fix", "chmod 4755 src/add.sh");
+    let exported = desk.done(&[
+        "export",
+        "fix",
+        "src/add.sh",
+        "--output",
+        &one.display().to_string(),
+    ]);
+    assert_eq!(
+        (&exported["artifact_type"], &exported["entry_count"]),
+        (&"file".into(), &1.into())
+    );
+    assert_eq!(one.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 2);
+
     // What the source has not goes, but for the repository itself.
     desk.sh("fix", "mkdir -p junk/a && touch junk/a/b");
     let synced = desk.done(&["sync", "push", "fix", &from, "--delete-missing"]);

@@ -1,4 +1,4 @@
-//! Files of a workspace: list, search, read, write, patch, sync.
+//! Files of a workspace: list, search, read, write, patch, sync, export.
 //!
 //! Owns: what a caller may ask for and what it gets. Refuses: paths outside
 //! `/workspace`, which the agent refuses as well, and believing the guest,
@@ -8,11 +8,13 @@
 //!   this --asks--> session ==relay==> agent      one stream per request
 //! ```
 
+mod export;
 mod list;
 mod patch;
 pub mod payloads;
 mod read;
 mod sync;
+mod unpack;
 mod write;
 
 pub use list::{List, Search};

@@ -191,3 +191,24 @@ pub struct WorkspaceSync {
     /// Sockets, devices and FIFOs of the source that were passed over.
     pub skipped: u64,
 }
+
+/// Files of a workspace that are on the host now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Exported {
+    /// The workspace.
+    pub workspace_id: String,
+    /// What was copied.
+    pub workspace_path: String,
+    /// Absolute host path.
+    pub output_path: String,
+    /// What it is.
+    pub artifact_type: ArtifactType,
+    /// Files, directories and links.
+    pub entry_count: u64,
+    /// Bytes of regular files.
+    pub bytes_written: u64,
+    /// Sockets, devices and FIFOs that were left out.
+    pub skipped: u64,
+    /// How it was asked.
+    pub execution_mode: ExecutionMode,
+}

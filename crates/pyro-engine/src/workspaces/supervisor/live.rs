@@ -6,15 +6,15 @@
 //! A machine is started, stopped or replaced by one thread at a time (`life`);
 //! commands run side by side on the machine there is.
 
+mod exec;
+
 use crate::environments::Environments;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
-use crate::guest::{Command, Guest};
+use crate::events::{Cancel, EventSink};
+use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::start::{self, Scratch, Wanted};
-use crate::workspaces::payloads::{
-    LastCommand, StopReason, WORKSPACE_PATH, Workspace, WorkspaceExec,
-};
+use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
 use crate::workspaces::state::{Happening, Phase};
 use crate::workspaces::store::Folder;
@@ -383,16 +383,6 @@ impl Live {
         Ok(self.show())
     }
 
-    /// The machine to run a command on; waits for one that is coming up.
-    pub(super) fn guest_for_command(&self) -> Result<Arc<Guest>> {
-        if let Some(guest) = self.guest().filter(|_| !self.is_over()) {
-            return Ok(guest);
-        }
-        let _life = lock(&self.life);
-        self.still_here()?;
-        self.guest().ok_or_else(leaving)
-    }
-
     /// Refuses what would need a machine once this one's end is decided.
     fn still_here(&self) -> Result<()> {
         if self.is_over() {
@@ -400,102 +390,6 @@ impl Live {
         } else {
             Ok(())
         }
-    }
-
-    pub(super) fn exec(
-        &self,
-        guest: &Guest,
-        command: &str,
-        timeout: Duration,
-        stdin: Option<File>,
-        events: &dyn EventSink,
-        cancel: &Cancel,
-    ) -> Result<WorkspaceExec> {
-        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let recording = Mutex::new(journal::begin(&self.folder, sequence)?);
-        let recorder = Recorder {
-            to: events,
-            recording: &recording,
-        };
-        let finished = guest.exec(
-            Command {
-                shell: command,
-                timeout,
-                stdin,
-            },
-            &recorder,
-            cancel,
-        )?;
-        let (execution_mode, environment, version) = {
-            let record = lock(&self.record);
-            (
-                record
-                    .machine
-                    .as_ref()
-                    .map_or(crate::vms::payloads::ExecutionMode::Pending, |machine| {
-                        machine.execution_mode
-                    }),
-                record.spec.environment.clone(),
-                record.environment_version.clone(),
-            )
-        };
-        let last = LastCommand {
-            sequence,
-            command: command.to_owned(),
-            cwd: WORKSPACE_PATH.into(),
-            exit_code: finished.exited.exit_code,
-            duration_ms: finished.exited.duration_ms,
-            execution_mode,
-        };
-        let now = unix_now();
-        recording
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .finish(last.clone(), now)?;
-        self.change(|record| {
-            record.command_count = record.command_count.max(sequence);
-            record.last_command = Some(last);
-            record.last_activity_at = now;
-            record.renewed_at = now;
-        })?;
-        Ok(WorkspaceExec {
-            workspace_id: self.folder.id.clone(),
-            environment,
-            environment_version: version,
-            sequence,
-            command: command.to_owned(),
-            cwd: WORKSPACE_PATH.into(),
-            // The client has them, as they came.
-            stdout: String::new(),
-            stderr: String::new(),
-            stdout_bytes: finished.stdout.total_bytes,
-            stderr_bytes: finished.stderr.total_bytes,
-            stdout_truncated: false,
-            stderr_truncated: false,
-            lossy: false,
-            exit_code: finished.exited.exit_code,
-            signal: finished.exited.signal,
-            timed_out: finished.exited.timed_out,
-            duration_ms: finished.exited.duration_ms,
-            execution_mode,
-        })
-    }
-}
-
-/// Writes a command's output down before it goes on.
-struct Recorder<'a> {
-    to: &'a dyn EventSink,
-    recording: &'a Mutex<journal::Recording>,
-}
-
-impl EventSink for Recorder<'_> {
-    fn event(&self, event: Event) {
-        match &event {
-            Event::Stdout(bytes) => lock(self.recording).stdout(bytes),
-            Event::Stderr(bytes) => lock(self.recording).stderr(bytes),
-            _ => {}
-        }
-        self.to.event(event);
     }
 }
 

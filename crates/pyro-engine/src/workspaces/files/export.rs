@@ -1,0 +1,185 @@
+//! Files of a workspace onto the host.
+//!
+//! ```text
+//!   agent packs --> tar in an unnamed file --> checked, unpacked beside the output --rename--> output
+//! ```
+//!
+//! Owns: where an output may be, and that it appears whole or not at all.
+//! Refuses: anything that exists, and the inside of a `.git`: a hook there
+//! would run on the host.
+
+use super::payloads::Exported;
+use super::{asked, path, unpack};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, EventSink};
+use crate::guest::files::asks;
+use crate::workspaces::Workspaces;
+use pyro_proto::messages::files::{FileKind, GetArchive};
+use rustix::fs::{CWD, RenameFlags};
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Most bytes of one export.
+const MAX_ARCHIVE_BYTES: u64 = 64 << 30;
+
+impl Workspaces {
+    /// Copies a file, link or the children of a directory to `output`, which
+    /// must not exist.
+    ///
+    /// # Errors
+    /// `invalid_output`, `output_exists`, `output_in_git`, `invalid_path`,
+    /// `file_not_found`, `file_kind`, `guest_reply`, `no_space`; those of
+    /// [`Workspaces::exec`]. Nothing is left then.
+    pub fn export(
+        &self,
+        wanted: &str,
+        from: &str,
+        output: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Exported> {
+        let source = path(from)?;
+        let output = place(output)?;
+        let parent = output.parent().unwrap_or(Path::new("/"));
+        let mut archive =
+            tempfile::tempfile_in(parent).map_err(Error::io("make a file in", parent))?;
+        let request = GetArchive {
+            path: source.clone(),
+        };
+        let (workspace, packed) = self.ask_agent(wanted, events, cancel, |link| {
+            archive
+                .set_len(0)
+                .and_then(|()| archive.rewind())
+                .map_err(Error::io("write below", parent))?;
+            asks::get(link, &request, MAX_ARCHIVE_BYTES, |bytes| {
+                archive
+                    .write_all(bytes)
+                    .map_err(Error::io("write below", parent))
+            })
+        })?;
+        archive.rewind().map_err(Error::io("read below", parent))?;
+        let staging = tempfile::Builder::new()
+            .prefix(".pyro-export-")
+            .tempdir_in(parent)
+            .map_err(Error::io("make a folder in", parent))?;
+        let whole = staging.path().join("content");
+        std::fs::create_dir(&whole).map_err(Error::io("create", &whole))?;
+        let unpacked = unpack::unpack(&mut archive, &whole)?;
+        let made = match packed.kind {
+            FileKind::Directory => whole,
+            _ => only_member(&whole)?,
+        };
+        rustix::fs::renameat_with(CWD, &made, CWD, &output, RenameFlags::NOREPLACE).map_err(
+            |error| match error {
+                rustix::io::Errno::EXIST => exists(&output),
+                error => Error::io("rename into place", &output)(error.into()),
+            },
+        )?;
+        Ok(Exported {
+            workspace_id: workspace.workspace_id,
+            workspace_path: asked(&source),
+            output_path: output.display().to_string(),
+            artifact_type: packed.kind.into(),
+            entry_count: unpacked.entry_count,
+            bytes_written: unpacked.bytes_written,
+            skipped: packed.skipped_special,
+            execution_mode: workspace.execution_mode,
+        })
+    }
+}
+
+fn exists(output: &Path) -> Error {
+    Error::runtime(
+        "output_exists",
+        format!("{} exists already", output.display()),
+    )
+    .hint("name a path that does not exist")
+}
+
+/// The output's absolute path, its parents made and their links resolved.
+fn place(output: &str) -> Result<PathBuf> {
+    let invalid = |why: &str| {
+        Error::invalid("invalid_output", format!("the output {output:?} {why}"))
+            .hint("name a path on this host that does not exist yet")
+    };
+    if output.trim().is_empty() {
+        return Err(invalid("is blank"));
+    }
+    let expanded = match output.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
+        Some((rest, home)) => home.join(rest),
+        None => PathBuf::from(output),
+    };
+    let absolute = std::path::absolute(&expanded).map_err(Error::io("resolve", &expanded))?;
+    let name = absolute
+        .file_name()
+        .ok_or_else(|| invalid("has no name"))?
+        .to_owned();
+    let parent = absolute.parent().ok_or_else(|| invalid("has no name"))?;
+    // Before anything is made there; links may lead there, too.
+    not_in_git(&absolute)?;
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let parent = parent
+        .canonicalize()
+        .map_err(Error::io("resolve", parent))?;
+    let output = parent.join(name);
+    not_in_git(&output)?;
+    // A dangling link exists as well.
+    if output.symlink_metadata().is_ok() {
+        return Err(exists(&output));
+    }
+    Ok(output)
+}
+
+fn not_in_git(path: &Path) -> Result<()> {
+    let inside = path
+        .components()
+        .any(|part| part.as_os_str().eq_ignore_ascii_case(".git"));
+    if inside {
+        return Err(Error::invalid(
+            "output_in_git",
+            format!("{} is inside of a .git", path.display()),
+        )
+        .hint("export beside the repository, look at it, then copy it in"));
+    }
+    Ok(())
+}
+
+fn only_member(folder: &Path) -> Result<PathBuf> {
+    let mut members = std::fs::read_dir(folder)
+        .map_err(Error::io("list", folder))?
+        .flatten();
+    match (members.next(), members.next()) {
+        (Some(one), None) => Ok(one.path()),
+        _ => Err(Error::runtime(
+            "guest_reply",
+            "the guest's archive of one file does not have one member",
+        )
+        .hint("something in the guest may have replaced its agent; use a fresh guest")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_new_and_outside_of_git() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir_all(folder.path().join("r/.git")).unwrap();
+        std::os::unix::fs::symlink("none", folder.path().join("dangling")).unwrap();
+        std::os::unix::fs::symlink("r/.git", folder.path().join("into")).unwrap();
+        assert!(place(&at("a/b")).unwrap().ends_with("a/b"));
+        for (output, code) in [
+            (String::new(), "invalid_output"),
+            ("/".into(), "invalid_output"),
+            (at("dangling"), "output_exists"),
+            (at("r"), "output_exists"),
+            (at("r/.git/hooks/x"), "output_in_git"),
+            (at("r/.GIT/x"), "output_in_git"),
+            (at("into/x"), "output_in_git"),
+        ] {
+            assert_eq!(place(&output).unwrap_err().code, code, "{output}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A guest's archive on the host.
+//!
+//! Owns: what may come out of it: plain files, directories, links, below one
+//! fresh folder. Refuses: everything a hostile guest could mean by it.
+//!
+//! ```text
+//!   first look   every header: kind, size of names, number of members
+//!   second look  files and directories, each made new, nothing followed
+//!   last         links, so that no member is ever written through one
+//! ```
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::{Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+use tar::EntryType;
+
+/// Most members of an archive.
+const MAX_MEMBERS: u64 = 2_000_000;
+/// Most bytes of a name or of a block of attributes.
+const MAX_NAME_BYTES: u64 = 64 << 10;
+
+/// What came out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Unpacked {
+    /// Members.
+    pub entry_count: u64,
+    /// Bytes of regular files.
+    pub bytes_written: u64,
+}
+
+fn refused(why: impl std::fmt::Display) -> Error {
+    Error::runtime(
+        "guest_reply",
+        format!("the guest's archive is refused: {why}"),
+    )
+    .hint("something in the guest may have replaced its agent; use a fresh guest")
+}
+
+/// Unpacks `archive` below `folder`, which exists and is empty.
+///
+/// # Errors
+/// `guest_reply` for what is refused; `no_space`, `io` naming the path.
+pub(super) fn unpack(archive: &mut File, folder: &Path) -> Result<Unpacked> {
+    look(archive)?;
+    archive
+        .rewind()
+        .map_err(Error::io("read the archive for", folder))?;
+    let mut done = Unpacked::default();
+    let mut links = BTreeMap::new();
+    let mut folders = Vec::new();
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries().map_err(refused)? {
+        let mut entry = entry.map_err(refused)?;
+        let name = safe(&entry.path_bytes())?;
+        let path = folder.join(&name);
+        let mode = entry.header().mode().map_err(refused)? & 0o777;
+        match entry.header().entry_type() {
+            EntryType::Directory => {
+                std::fs::create_dir(&path).map_err(Error::io("create", &path))?;
+                // Its members come after it, and it may not be writable.
+                folders.push((path, mode));
+            }
+            EntryType::Symlink => {
+                let target = entry
+                    .link_name_bytes()
+                    .ok_or_else(|| refused("a link without a target"))?;
+                let target = PathBuf::from(std::ffi::OsStr::from_bytes(&target));
+                if links.insert(path, target).is_some() {
+                    return Err(refused("a name that occurs twice"));
+                }
+            }
+            // `look` has let nothing else pass.
+            _ => {
+                done.bytes_written += file(&mut entry, &path, mode)?;
+            }
+        }
+        done.entry_count += 1;
+    }
+    for (path, target) in &links {
+        symlink(target, path).map_err(Error::io("create", path))?;
+    }
+    for (path, mode) in folders.iter().rev() {
+        std::fs::set_permissions(path, Permissions::from_mode(*mode))
+            .map_err(Error::io("set the mode of", path))?;
+    }
+    Ok(done)
+}
+
+fn look(archive: &mut File) -> Result<()> {
+    let mut members = 0;
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries().map_err(refused)?.raw(true) {
+        let entry = entry.map_err(refused)?;
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Directory | EntryType::Symlink => members += 1,
+            EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
+                if entry.size() <= MAX_NAME_BYTES => {}
+            other => return Err(refused(format!("a member of kind {other:?}"))),
+        }
+        if members > MAX_MEMBERS {
+            return Err(refused(format!("more than {MAX_MEMBERS} members")));
+        }
+    }
+    Ok(())
+}
+
+/// A name below the folder and no other.
+fn safe(name: &[u8]) -> Result<PathBuf> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(name));
+    let plain = path
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !plain || name.is_empty() || name.contains(&0) {
+        return Err(refused(format!("a member called {:?}", path.display())));
+    }
+    Ok(path.components().collect())
+}
+
+fn file(entry: &mut impl Read, path: &Path, mode: u32) -> Result<u64> {
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::io("create", path))?;
+    let count = std::io::copy(entry, &mut file).map_err(Error::io("write", path))?;
+    file.set_permissions(Permissions::from_mode(mode))
+        .map_err(Error::io("set the mode of", path))?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tar::{Builder, Header};
+
+    fn archive(members: &[(&str, EntryType, &str, &str)]) -> File {
+        let mut builder = Builder::new(tempfile::tempfile().unwrap());
+        for (name, kind, link, content) in members {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o4755);
+            header.set_size(content.len() as u64);
+            // By hand: the builder refuses the names a hostile guest takes.
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+            header.set_cksum();
+            builder.append(&header, content.as_bytes()).unwrap();
+        }
+        let mut file = builder.into_inner().unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn unpacked(
+        members: &[(&str, EntryType, &str, &str)],
+    ) -> (tempfile::TempDir, Result<Unpacked>) {
+        let folder = tempfile::tempdir().unwrap();
+        let done = unpack(&mut archive(members), folder.path());
+        (folder, done)
+    }
+
+    #[test]
+    fn plain_members_come_out_without_setuid() {
+        let (folder, done) = unpacked(&[
+            ("d", EntryType::Directory, "", ""),
+            ("d/f", EntryType::Regular, "", "abc"),
+            ("d/l", EntryType::Symlink, "../../etc/passwd", ""),
+        ]);
+        let done = done.unwrap();
+        assert_eq!((done.entry_count, done.bytes_written), (3, 3));
+        let mode = std::fs::metadata(folder.path().join("d/f"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        assert_eq!(
+            std::fs::read_link(folder.path().join("d/l")).unwrap(),
+            Path::new("../../etc/passwd")
+        );
+    }
+
+    #[test]
+    fn what_could_reach_out_is_refused() {
+        let outside = tempfile::tempdir().unwrap();
+        let there = outside.path().display().to_string();
+        let cases: [&[(&str, EntryType, &str, &str)]; 7] = [
+            &[("../x", EntryType::Regular, "", "x")],
+            &[("/tmp/x", EntryType::Regular, "", "x")],
+            &[("a/../../x", EntryType::Regular, "", "x")],
+            &[("dev", EntryType::Block, "", "")],
+            &[("p", EntryType::Fifo, "", "")],
+            &[("h", EntryType::Link, "/etc/passwd", "")],
+            &[
+                ("f", EntryType::Symlink, &there, ""),
+                ("f", EntryType::Symlink, &there, ""),
+            ],
+        ];
+        for members in cases {
+            let (_folder, done) = unpacked(members);
+            assert_eq!(done.unwrap_err().code, "guest_reply", "{members:?}");
+        }
+        // Through a link of its own: the link does not exist by then.
+        let (_folder, done) = unpacked(&[
+            ("l", EntryType::Symlink, &there, ""),
+            ("l/x", EntryType::Regular, "", "x"),
+        ]);
+        assert!(done.is_err());
+        // Twice the same file.
+        let (_folder, done) = unpacked(&[
+            ("f", EntryType::Regular, "", "a"),
+            ("f", EntryType::Regular, "", "b"),
+        ]);
+        assert!(done.is_err());
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_name_of_megabytes_is_not_read() {
+        let name = "x".repeat(1 << 20);
+        let (_folder, done) = unpacked(&[
+            ("././@LongLink", EntryType::GNULongName, "", &name),
+            ("f", EntryType::Regular, "", ""),
+        ]);
+        assert_eq!(done.unwrap_err().code, "guest_reply");
+    }
+}
