@@ -6,7 +6,7 @@
 
 use super::locate::{Text, Wanted, Work, place};
 use super::report::{Nearest, Reason};
-use super::{FilePatch, Hunk, MAX_RESULT};
+use super::{FilePatch, Hunk, Line, LineKind, MAX_RESULT};
 
 /// Where a hunk was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +41,12 @@ pub(super) fn rewrite<'a>(
     let (mut applied, mut misses) = (Vec::new(), Vec::new());
     let (mut floor, mut offset) = (0, 0_i64);
     for (index, hunk) in file.hunks.iter().enumerate() {
-        let named = first_line(hunk, bytes.is_empty());
+        let before = index.checked_sub(1).and_then(|at| file.hunks.get(at));
+        let shared = before.map_or(0, |before| shared(before, hunk));
+        let named = first_line(hunk, bytes.is_empty()) + shared as i64;
         let expected = usize::try_from(named.saturating_add(offset)).unwrap_or(0);
         let wanted = Wanted {
-            old: hunk.old_side().collect(),
+            old: hunk.old_side().skip(shared).collect(),
             expected,
             floor,
             ends: hunk
@@ -56,11 +58,12 @@ pub(super) fn rewrite<'a>(
             Ok(at) => {
                 offset = i64::try_from(at).unwrap_or(i64::MAX) - named;
                 applied.push(AppliedHunk {
-                    line: at + 1,
+                    line: at + 1 - shared,
                     offset,
                 });
                 new.extend_from_slice(text.lines(floor, at));
-                hunk.new_side().for_each(|line| new.extend_from_slice(line));
+                let rest = hunk.new_side().skip(shared);
+                rest.for_each(|line| new.extend_from_slice(line));
                 floor = at + wanted.old.len();
             }
             Err((reason, nearest)) => misses.push(Miss {
@@ -86,6 +89,21 @@ pub(super) fn rewrite<'a>(
     }
     new.extend_from_slice(text.lines(floor, text.len()));
     Ok((new, applied))
+}
+
+/// Lines that end one hunk and begin the next, context of both. git
+/// prints such pairs now and then (and does not take them itself); the first
+/// hunk has matched these lines, so what is meant is certain.
+fn shared(before: &Hunk, hunk: &Hunk) -> usize {
+    let end = before.old_start.saturating_add(before.old_count);
+    let count = end.saturating_sub(hunk.old_start) as usize;
+    let context = |line: &&Line| line.kind == LineKind::Context;
+    let tail = before.lines.iter().rev().take_while(context).count();
+    let head = hunk.lines.iter().take_while(context).count();
+    let same = count <= tail
+        && count <= head
+        && before.lines[before.lines.len() - count..] == hunk.lines[..count];
+    if same { count } else { 0 }
 }
 
 /// The line the header names, from 0. A count of 0 means after that line.

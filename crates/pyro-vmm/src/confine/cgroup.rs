@@ -18,10 +18,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const ROOT: &str = "/sys/fs/cgroup";
 const CONTROLLERS: &str = "+memory +pids";
+/// How long the last threads of a VMM may take to leave its group.
+const LEAVING: Duration = Duration::from_secs(1);
 /// A group may be empty because its VMM has not entered it yet.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(60);
 
@@ -111,8 +113,15 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Fails when a process is still in it; the next start tries again.
-        let _ = std::fs::remove_dir(&self.path);
+        // Threads of the VMM may be on their way out of it for a moment after
+        // their process has ended. What is left then, the next start removes.
+        let deadline = Instant::now() + LEAVING;
+        while std::fs::remove_dir(&self.path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

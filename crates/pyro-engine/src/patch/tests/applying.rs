@@ -70,6 +70,22 @@ fn exact_lines_and_final_newlines() {
 }
 
 #[test]
+fn hunks_may_share_context_as_git_prints_it() {
+    let content = "1\n2\n3\n4\n5\n";
+    let shared = "@@ -1,3 +1,3 @@\n-1\n+A\n 2\n 3\n@@ -2,4 +2,4 @@\n 2\n 3\n-4\n+D\n 5\n";
+    assert_eq!(patched(content, shared).as_deref(), Ok("A\n2\n3\nD\n5\n"));
+    // also where all of it moved
+    let moved = format!("0\n0\n{content}");
+    assert_eq!(
+        patched(&moved, shared).as_deref(),
+        Ok("0\n0\nA\n2\n3\nD\n5\n")
+    );
+    // but not lines that the hunk before has changed
+    let changed = "@@ -1,3 +1,3 @@\n-1\n+A\n 2\n-3\n+C\n@@ -3,2 +3,2 @@\n 3\n-4\n+D\n";
+    assert!(patched(content, changed).is_err());
+}
+
+#[test]
 fn a_missing_final_newline_joins_no_lines() {
     for (content, hunks) in [
         ("a", "@@ -1,0 +2 @@\n+x\n"),
@@ -125,7 +141,7 @@ fn hunks_keep_their_order_and_carry_their_offset_on() {
     assert_eq!(applied.files[0].hunks, told);
     let backwards = "@@ -3 +3 @@\n-c\n+C\n@@ -1 +1 @@\n-a\n+A\n";
     assert_eq!(patched("a\nb\nc\n", backwards), Err(Reason::NotFound));
-    let overlapping = "@@ -1,2 +1,2 @@\n-a\n+A\n b\n@@ -2,2 +2,2 @@\n b\n-c\n+C\n";
+    let overlapping = "@@ -1,2 +1,2 @@\n-a\n+A\n b\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n";
     assert_eq!(patched("a\nb\nc\n", overlapping), Err(Reason::NotFound));
 }
 
