@@ -8,6 +8,7 @@
 //! | `pyro --version` | starting `/bin/true` |
 //! | `pyro run -- true`, warm | QEMU driven directly: start, load the state, hello, configure, exec |
 //! | cold boot to the agent's answer | the same kernel with an init of ten instructions |
+//! | `pyro workspace create`, then `exec -- true`; reset, the same | `pyro run -- true` |
 //! | memory of a second VM | the first one's |
 
 mod asking;
@@ -15,6 +16,7 @@ mod direct;
 mod memory;
 mod pairs;
 mod tiny_init;
+mod workspaces;
 
 use pairs::Pair;
 use pyro_engine::{Cancel, Environments, Layout, NoEvents};
@@ -82,6 +84,11 @@ fn main() {
         "same kernel, init of ten instructions",
         "ratio at most 1.3",
     ));
+
+    let run_true = || run(&pyro, &["run", "debian:12", "--", "true"]);
+    for row in workspaces::rows(rounds.min(9), &|words| run(&pyro, words), &run_true) {
+        show(&row);
+    }
 
     for line in memory::two_at_once(&pyro) {
         show(&line);

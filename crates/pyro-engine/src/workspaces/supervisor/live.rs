@@ -209,17 +209,13 @@ impl Live {
         }
     }
 
+    /// As it is. Whoever asks uses it, so its idle time is whole.
     pub(super) fn show(&self) -> Workspace {
-        let left = self.has_machine().then(|| {
-            let usage = lock(&self.usage);
-            let ttl = Duration::from_secs(lock(&self.record).spec.ttl_seconds);
-            ttl.saturating_sub(if usage.active > 1 {
-                Duration::ZERO
-            } else {
-                usage.last.elapsed()
-            })
-        });
-        view::workspace(&lock(&self.record), &self.folder, left)
+        let record = lock(&self.record);
+        let left = self
+            .has_machine()
+            .then(|| Duration::from_secs(record.spec.ttl_seconds));
+        view::workspace(&record, &self.folder, left)
     }
 
     /// Boots the machine unless it runs.
