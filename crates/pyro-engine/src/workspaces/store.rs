@@ -234,6 +234,8 @@ impl Folder {
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
         match file.try_lock() {
+            // The last holder may have removed the folder since the open.
+            Ok(()) if !is_at(&file, &path) => self.load().and(Ok(None)),
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
@@ -251,6 +253,13 @@ impl Folder {
         drop(lock);
         std::fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))
     }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else {
+        return false;
+    };
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
 /// Removes what a crash left of removals.
@@ -314,7 +323,11 @@ mod tests {
         let folder = store.create(&record("00000000000a", None)).unwrap();
         let lock = folder.try_lock().unwrap().unwrap();
         assert!(folder.try_lock().unwrap().is_none());
+        // Somebody who opened the file before the folder lost its name.
+        let late = File::open(folder.file("lock")).unwrap();
         folder.remove(lock).unwrap();
+        late.try_lock().unwrap();
+        assert!(!is_at(&late, &folder.file("lock")));
         assert_eq!(folder.load().unwrap_err().code, "unknown_workspace");
         assert_eq!(folder.try_lock().unwrap_err().code, "unknown_workspace");
         assert!(store.entries().unwrap().is_empty());
