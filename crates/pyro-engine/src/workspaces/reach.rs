@@ -76,7 +76,7 @@ impl Workspaces {
         loop {
             if let Some(session) = Session::connect(folder)? {
                 match session.call(request, None, events, cancel) {
-                    Err(error) if error.code == LEAVING && Instant::now() < deadline => {}
+                    Err(error) if worth_a_wait(&error, deadline, cancel) => {}
                     other => return other,
                 }
             // One that is on its way out still has the lock, and one that
@@ -122,7 +122,7 @@ impl Workspaces {
                 ),
             };
             match done {
-                Err(error) if error.code == LEAVING && Instant::now() < deadline => {
+                Err(error) if worth_a_wait(&error, deadline, cancel) => {
                     std::thread::sleep(LOOK);
                 }
                 other => return other,
@@ -160,7 +160,7 @@ impl Workspaces {
                 return Ok(workspace);
             }
             if let Some(_lock) = folder.try_lock()? {
-                self.mend(folder, folder.load()?)?;
+                mend(folder, folder.load()?)?;
                 return at_rest();
             }
             if Instant::now() > deadline {
@@ -207,20 +207,7 @@ impl Workspaces {
             }
             return folder.remove(lock).err().map(|_| record);
         }
-        let mended = self.mend(folder, record);
-        mended.ok()
-    }
-
-    /// Under the lock.
-    fn mend(&self, folder: &Folder, mut record: Record) -> Result<Record> {
-        if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
-            record.phase = Phase::Stopped;
-            record.stop_reason = Some(StopReason::SupervisorGone);
-            record.last_error = Some("the supervisor or the host ended while it ran".into());
-            let _ = std::fs::remove_file(folder.file("scratch.new"));
-            folder.save(&record)?;
-        }
-        Ok(record)
+        mend(folder, record).ok()
     }
 
     pub(super) fn lock_within(&self, folder: &Folder, patience: Duration) -> Result<Option<File>> {
@@ -233,6 +220,22 @@ impl Workspaces {
             }
         }
     }
+}
+
+fn worth_a_wait(error: &Error, deadline: Instant, cancel: &Cancel) -> bool {
+    error.code == LEAVING && Instant::now() < deadline && !cancel.is_cancelled()
+}
+
+/// Under the lock: a machine that died with its supervisor is written down.
+pub(super) fn mend(folder: &Folder, mut record: Record) -> Result<Record> {
+    if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
+        record.phase = Phase::Stopped;
+        record.stop_reason = Some(StopReason::SupervisorGone);
+        record.last_error = Some("the supervisor or the host ended while it ran".into());
+        let _ = std::fs::remove_file(folder.fresh_scratch());
+        folder.save(&record)?;
+    }
+    Ok(record)
 }
 
 pub(super) fn decode<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T> {

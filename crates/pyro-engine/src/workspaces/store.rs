@@ -7,6 +7,7 @@
 //! |- supervisor.sock    the supervisor listens here
 //! |- supervisor.log     its stderr, the last start only
 //! |- scratch.ext4       the disk
+//! |- scratch.new        the disk of a reset, until its machine runs
 //! `- commands/          the journal (journal.rs)
 //! ```
 //!
@@ -146,6 +147,12 @@ impl Folder {
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
         self.file("scratch.ext4")
+    }
+
+    /// The disk of a reset, until its machine runs.
+    #[must_use]
+    pub fn fresh_scratch(&self) -> PathBuf {
+        self.file("scratch.new")
     }
 
     /// Bytes the disk takes on the host.

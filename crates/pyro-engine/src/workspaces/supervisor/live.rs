@@ -228,11 +228,13 @@ impl Live {
         if lock(&self.record).phase == Phase::Stopped {
             self.happened(Happening::StartAsked)?;
         }
-        self.boot(events, cancel)?;
+        let scratch = self.scratch().inspect_err(|error| self.failed(error))?;
+        self.boot(&scratch, || Ok(()), events, cancel)?;
         Ok(self.show())
     }
 
-    /// A fresh disk and machine; the old disk goes when the new one works.
+    /// A fresh disk and machine; the old disk goes when the new machine runs,
+    /// and is what is there when it does not come up.
     pub(super) fn reset(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
         let _life = lock(&self.life);
         self.still_here()?;
@@ -240,58 +242,82 @@ impl Live {
         if let Some(guest) = self.set_guest(None) {
             guest.kill();
         }
-        let fresh = self.folder.file("scratch.new");
-        let made = Scratch::create_at(&self.layout, self.disk_mib(), &fresh).and_then(|_| {
-            std::fs::rename(&fresh, self.folder.scratch()).map_err(Error::io("rename", &fresh))
-        });
-        if let Err(error) = made {
+        let fresh = self.folder.fresh_scratch();
+        // Left by a reset that ended in the middle.
+        let _ = std::fs::remove_file(&fresh);
+        let swap = || {
+            std::fs::rename(&fresh, self.folder.scratch())
+                .map_err(Error::io("rename into place", &fresh))?;
+            journal::clear(&self.folder)?;
+            self.sequence.store(0, Ordering::SeqCst);
+            self.change(|record| {
+                record.command_count = 0;
+                record.last_command = None;
+                record.reset_count += 1;
+                record.last_reset_at = Some(unix_now());
+            })
+        };
+        let booted = Scratch::create_at(&self.layout, self.disk_mib(), &fresh)
+            .inspect_err(|error| self.failed(error))
+            .and_then(|scratch| self.boot(&scratch, swap, events, cancel));
+        if booted.is_err() {
             let _ = std::fs::remove_file(&fresh);
-            self.stopped(StopReason::StartFailed, Some(error.to_string()));
-            self.finish();
-            return Err(error);
         }
-        journal::clear(&self.folder)?;
-        self.sequence.store(0, Ordering::SeqCst);
-        self.change(|record| {
-            record.command_count = 0;
-            record.last_command = None;
-            record.reset_count += 1;
-            record.last_reset_at = Some(unix_now());
-        })?;
-        self.boot(events, cancel)?;
-        Ok(self.show())
+        booted.map(|()| self.show())
     }
 
     fn disk_mib(&self) -> u64 {
         lock(&self.record).spec.disk_mib
     }
 
-    fn boot(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<()> {
-        match self.boot_machine(events, cancel) {
-            Ok((guest, version, facts)) => {
-                self.set_guest(Some(Arc::new(guest)));
-                // The main thread has to watch another machine now.
-                self.wake_up();
-                self.happened(Happening::Booted)?;
-                self.change(|record| {
-                    record.environment_version = Some(version);
-                    record.machine = Some(facts);
-                    record.stop_reason = None;
-                    record.last_error = None;
-                    record.last_activity_at = unix_now();
-                    record.renewed_at = unix_now();
-                })
-            }
-            Err(error) => {
-                self.stopped(StopReason::StartFailed, Some(error.to_string()));
-                self.finish();
-                Err(error)
-            }
+    /// The machine did not come up.
+    fn failed(&self, error: &Error) {
+        self.end();
+        self.stopped(StopReason::StartFailed, Some(error.to_string()));
+        self.finish();
+    }
+
+    /// The disk there is, or a new one for a workspace that is being made.
+    fn scratch(&self) -> Result<Scratch> {
+        let path = self.folder.scratch();
+        if lock(&self.record).phase == Phase::Creating && !path.exists() {
+            return Scratch::create_at(&self.layout, self.disk_mib(), &path);
         }
+        Scratch::open(&path)
+    }
+
+    /// Boots from `scratch`; `then` is what has to be done before the machine
+    /// counts as running.
+    fn boot(
+        &self,
+        scratch: &Scratch,
+        then: impl FnOnce() -> Result<()>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let booted =
+            self.boot_machine(scratch, events, cancel)
+                .and_then(|(guest, version, facts)| {
+                    self.set_guest(Some(Arc::new(guest)));
+                    // The main thread has to watch another machine now.
+                    self.wake_up();
+                    then()?;
+                    self.happened(Happening::Booted)?;
+                    self.change(|record| {
+                        record.environment_version = Some(version);
+                        record.machine = Some(facts);
+                        record.stop_reason = None;
+                        record.last_error = None;
+                        record.last_activity_at = unix_now();
+                        record.renewed_at = record.last_activity_at;
+                    })
+                });
+        booted.inspect_err(|error| self.failed(error))
     }
 
     fn boot_machine(
         &self,
+        scratch: &Scratch,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<(Guest, String, MachineFacts)> {
@@ -300,14 +326,6 @@ impl Live {
         let installed = self
             .environments
             .ensure(&spec.environment, events, cancel)?;
-        let scratch = match Scratch::open(&self.folder.scratch()) {
-            Ok(scratch) => scratch,
-            // The disk of a workspace that is just being made.
-            Err(_) if lock(&self.record).phase == Phase::Creating => {
-                Scratch::create_at(&self.layout, spec.disk_mib, &self.folder.scratch())?
-            }
-            Err(error) => return Err(error),
-        };
         let hostname = format!("pyro-{}", self.folder.id);
         let started = start::start(
             &self.layout,
@@ -317,7 +335,7 @@ impl Live {
                 mem_mib: spec.mem_mib,
                 hostname: &hostname,
                 backend: spec.backend,
-                scratch: &scratch,
+                scratch,
             },
             events,
             cancel,

@@ -16,6 +16,7 @@ mod relay;
 mod serve;
 pub(super) mod wire;
 
+use super::reach;
 use super::record::StopReason;
 use super::store::Store;
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ pub fn run(layout: &Layout, id: &str) -> Result<()> {
         say_ready();
         return Ok(());
     };
-    let record = folder.load()?;
+    let record = reach::mend(&folder, folder.load()?)?;
     let listener = listen(folder.path())?;
     let live = Arc::new(Live::new(layout, folder.clone(), record)?);
     say_ready();
