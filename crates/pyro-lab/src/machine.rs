@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::output::say;
 use crate::parts::Parts;
 use crate::place::Place;
-use pyro_engine::guest::{Command, Guest};
+use pyro_engine::guest::{Command, Guest, KEPT_BYTES};
 use pyro_engine::start::{DEFAULT_SCRATCH_MIB, HostFacts, Scratch, initramfs};
 use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
 use pyro_vmm::qemu::Qemu;
@@ -104,6 +104,7 @@ impl Lab {
             shell: SETUP,
             timeout: SETUP_TIMEOUT,
             stdin: None,
+            kept_bytes: KEPT_BYTES,
         };
         let finished = self.guest.exec(command, &NoEvents, &Cancel::default())?;
         if finished.exited.exit_code == 0 {
@@ -122,6 +123,7 @@ impl Lab {
             shell: &line,
             timeout: job.timeout,
             stdin: stdin.filter(|_| job.stdin),
+            kept_bytes: 0,
         };
         let exited = self
             .guest

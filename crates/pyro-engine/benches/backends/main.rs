@@ -17,7 +17,7 @@ mod overhead;
 use by_hand::ByHand;
 use pairs::Pair;
 use pyro_engine::environments::Installed;
-use pyro_engine::guest::{Command, Guest};
+use pyro_engine::guest::{Command, Guest, KEPT_BYTES};
 use pyro_engine::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use pyro_engine::vms::payloads::BackendChoice;
 use pyro_engine::{Cancel, Environments, Layout, NoEvents};
@@ -159,6 +159,7 @@ fn run(guest: &mut Guest) {
         shell: "true",
         timeout: Duration::from_secs(60),
         stdin: None,
+        kept_bytes: KEPT_BYTES,
     };
     let finished = guest
         .exec(command, &NoEvents, &Cancel::default())

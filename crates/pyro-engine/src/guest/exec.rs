@@ -4,7 +4,9 @@
 //! handed out as it comes, deadlines. Refuses: sending a request twice; what
 //! was sent and got lost is an error.
 
-use super::output::{Captured, KEPT_BYTES, Output};
+#[cfg(doc)]
+use super::KEPT_BYTES;
+use super::output::{Captured, Output};
 use super::{Guest, decode, encode, now_unix_ns, unexpected};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
@@ -29,6 +31,9 @@ pub struct Command<'a> {
     pub timeout: Duration,
     /// Its standard input; none is `/dev/null`.
     pub stdin: Option<File>,
+    /// Bytes of head, and again of tail, kept of each stream; [`KEPT_BYTES`]
+    /// where the result is shown.
+    pub kept_bytes: usize,
 }
 
 /// How it ended and what it wrote.
@@ -74,7 +79,10 @@ impl Guest {
             .transpose()?;
         // A deadline beyond what the clock can hold is none.
         let deadline = Instant::now().checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
-        let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
+        let (mut stdout, mut stderr) = (
+            Captured::new(command.kept_bytes),
+            Captured::new(command.kept_bytes),
+        );
         let reply = loop {
             match stream.receive(deadline) {
                 Ok(Incoming::Data(channel::STDOUT, bytes)) => {

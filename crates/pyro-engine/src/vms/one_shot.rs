@@ -6,7 +6,7 @@ use super::Stdin;
 use super::payloads::{DeletedVm, ExecResult, ExecutionMode, VmInfo, VmSpec, VmState};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
-use crate::guest::Command;
+use crate::guest::{Command, KEPT_BYTES};
 use crate::layout::Layout;
 use crate::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use crate::{Environments, Kind};
@@ -201,6 +201,7 @@ impl OneShot {
                 shell: command,
                 timeout,
                 stdin,
+                kept_bytes: KEPT_BYTES,
             },
             events,
             cancel,

@@ -3,7 +3,7 @@
 //! Owns: the cache and state the guests use, and looking for what is left of
 //! a machine.
 
-use pyro_engine::guest::{Command, Guest};
+use pyro_engine::guest::{Command, Guest, KEPT_BYTES};
 use pyro_engine::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use pyro_engine::vms::payloads::BackendChoice;
 use pyro_engine::{Cancel, Environments, Layout, NoEvents, Result};
@@ -176,6 +176,7 @@ pub fn try_run(
             shell,
             timeout,
             stdin: None,
+            kept_bytes: KEPT_BYTES,
         },
         &NoEvents,
         &Cancel::default(),

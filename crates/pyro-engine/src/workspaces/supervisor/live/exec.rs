@@ -46,6 +46,8 @@ impl Live {
                 shell: command,
                 timeout,
                 stdin,
+                // The client keeps what it is shown.
+                kept_bytes: 0,
             },
             &recorder,
             cancel,
@@ -70,16 +72,20 @@ impl Live {
             execution_mode,
         };
         let now = unix_now();
-        recording
+        // The command ran: a full disk costs its log, not its result.
+        let recording = recording
             .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .finish(last.clone(), now)?;
-        self.change(|record| {
+            .unwrap_or_else(PoisonError::into_inner);
+        let logged = recording.finish(last.clone(), now);
+        let saved = self.change(|record| {
             record.command_count = record.command_count.max(sequence);
             record.last_command = Some(last);
             record.last_activity_at = now;
             record.renewed_at = now;
-        })?;
+        });
+        for error in [logged, saved].into_iter().filter_map(Result::err) {
+            tracing::warn!("command {sequence} is not on record: {error}");
+        }
         Ok(WorkspaceExec {
             workspace_id: self.folder.id.clone(),
             environment,
