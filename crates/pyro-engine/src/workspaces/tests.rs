@@ -143,3 +143,52 @@ fn prune_takes_the_old_and_stopped_only() {
     assert_eq!(workspaces.prune("2h", false).unwrap().count, 1);
     assert_eq!(workspaces.list(&Filter::default()).unwrap().count, 2);
 }
+
+/// A fake, because no other version of pyro can be had here: a supervisor of
+/// another protocol, which knows what never changes.
+#[test]
+fn an_older_supervisor_can_be_looked_at_and_nothing_else() {
+    use pyro_proto::messages::Welcome;
+    let (_dir, workspaces) = workspaces();
+    let mut lives = record("00000000000a", Some("old"));
+    lives.phase = Phase::Started;
+    let folder = workspaces.store.create(&lives).unwrap();
+    let _lock = folder.try_lock().unwrap().unwrap();
+    let shown = serde_json::to_value(view::workspace(&lives, &folder, None)).unwrap();
+    let socket = folder.file(client::SOCKET);
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let answer = serde_json::json!({"answer": "done", "value": shown}).to_string();
+            let link = pyro_proto::Link::new(connection.try_clone().unwrap());
+            std::thread::spawn(move || {
+                link.serve(
+                    connection,
+                    |hello| Welcome {
+                        protocol: 0,
+                        nonce: hello.nonce,
+                        version: "4.9".into(),
+                        configured: true,
+                    },
+                    |stream, _| stream.close(answer.as_bytes()).unwrap(),
+                )
+            });
+        }
+    });
+    assert_eq!(
+        workspaces.status("old").unwrap().name.as_deref(),
+        Some("old")
+    );
+    let refused = workspaces
+        .exec(
+            "old",
+            "true",
+            30,
+            None,
+            &crate::NoEvents,
+            &Cancel::default(),
+        )
+        .unwrap_err();
+    assert_eq!(refused.code, "supervisor_protocol");
+    assert!(refused.message.contains("4.9") && refused.hint.is_some());
+}

@@ -41,6 +41,9 @@ const PROGRAM_VARIABLE: &str = "PYRO_PROGRAM";
 pub struct Session {
     link: Link,
     socket: UnixStream,
+    id: String,
+    /// Version of a supervisor that speaks another protocol.
+    foreign: Option<String>,
 }
 
 /// What came of a call.
@@ -57,7 +60,7 @@ impl Session {
     /// None when nobody listens.
     ///
     /// # Errors
-    /// `supervisor`: something listens and does not answer; `supervisor_protocol`.
+    /// `supervisor`: something listens and does not answer.
     pub fn connect(folder: &Folder) -> Result<Option<Self>> {
         let failed = |what: String| {
             Error::runtime(
@@ -87,15 +90,12 @@ impl Session {
         match link.hello(&hello, HELLO_TIMEOUT) {
             // It is about to end.
             Ok(welcome) if !welcome.configured => Ok(None),
-            Ok(welcome) if welcome.protocol == PROTOCOL => Ok(Some(Self { link, socket })),
-            Ok(welcome) => Err(Error::runtime(
-                "supervisor_protocol",
-                format!(
-                    "workspace {} is run by pyro {}, which speaks another protocol",
-                    folder.id, welcome.version
-                ),
-            )
-            .hint("stop it with that pyro, or delete it")),
+            Ok(welcome) => Ok(Some(Self {
+                link,
+                socket,
+                id: folder.id.clone(),
+                foreign: (welcome.protocol != PROTOCOL).then_some(welcome.version),
+            })),
             Err(LinkError::Closed | LinkError::Broken(_)) => Ok(None),
             Err(error) => Err(failed(format!("does not answer: {error}"))),
         }
@@ -110,11 +110,29 @@ impl Session {
         cancel: &Cancel,
         ask: impl FnOnce(&Link) -> Result<T, Fault>,
     ) -> Result<T> {
+        self.same_protocol()?;
         let _woken = self.end_on(cancel)?;
         ask(&self.link).map_err(|fault| match fault {
             Fault::Link(error) => lost(&error, cancel),
             Fault::Error(error) => error,
         })
+    }
+
+    fn same_protocol(&self) -> Result<()> {
+        match &self.foreign {
+            None => Ok(()),
+            Some(version) => Err(Error::runtime(
+                "supervisor_protocol",
+                format!(
+                    "workspace {} is run by pyro {version}, which speaks another protocol",
+                    self.id
+                ),
+            )
+            .hint(format!(
+                "stop it and start it again: pyro workspace stop {}",
+                self.id
+            ))),
+        }
     }
 
     fn end_on(&self, cancel: &Cancel) -> Result<CancelGuard> {
@@ -130,7 +148,8 @@ impl Session {
     /// One request and its answer.
     ///
     /// # Errors
-    /// The supervisor's own error, `supervisor_gone`, `cancelled`.
+    /// The supervisor's own error, `supervisor_gone`, `supervisor_protocol`,
+    /// `cancelled`.
     pub fn call(
         &self,
         request: &Request,
@@ -138,6 +157,9 @@ impl Session {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Called> {
+        if !request.is_stable() {
+            self.same_protocol()?;
+        }
         let _woken = self.end_on(cancel)?;
         let lost = |error: &LinkError| lost(error, cancel);
         let text = serde_json::to_vec(request)

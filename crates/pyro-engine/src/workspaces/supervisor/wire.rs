@@ -56,6 +56,13 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether every version of a supervisor understands it.
+    pub fn is_stable(&self) -> bool {
+        matches!(self, Self::Status | Self::Stop | Self::Delete)
+    }
+}
+
 /// Changes of name and labels.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Update {
