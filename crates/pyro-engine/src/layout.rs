@@ -150,6 +150,15 @@ fn root(own: &str, xdg: &str, below_home: &str, below_root: &str) -> Result<Path
     }
 }
 
+/// A path as a person writes it: `~/` is the home directory.
+#[must_use]
+pub fn expand_home(text: &str) -> PathBuf {
+    match text.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
+        Some((rest, home)) => home.join(rest),
+        None => PathBuf::from(text),
+    }
+}
+
 /// Makes a folder for this user only (0700), with its parents.
 ///
 /// # Errors

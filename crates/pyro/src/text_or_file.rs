@@ -4,7 +4,6 @@
 
 use crate::{Error, Result};
 use std::io::Read;
-use std::path::PathBuf;
 
 /// One byte more than any text that is allowed: the operation says the limit.
 const MOST_BYTES: u64 = (1 << 20) + 1;
@@ -27,10 +26,7 @@ pub fn read(what: &str, text: Option<String>, file: Option<String>) -> Result<St
 }
 
 fn of_file(named: &str) -> Result<String> {
-    let path = match named.strip_prefix("~/").zip(std::env::home_dir()) {
-        Some((rest, home)) => home.join(rest),
-        None => PathBuf::from(named),
-    };
+    let path = pyro_engine::layout::expand_home(named);
     let failed = |code, why: String| {
         Error::invalid(code, format!("cannot read {}: {why}", path.display()))
             .hint("name a UTF-8 text file of this host")

@@ -13,6 +13,7 @@ use super::{asked, path, unpack};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::asks;
+use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
 use pyro_proto::messages::files::{FileKind, GetArchive};
 use rustix::fs::{CWD, RenameFlags};
@@ -105,10 +106,7 @@ fn place(output: &str) -> Result<PathBuf> {
     if output.trim().is_empty() {
         return Err(invalid("is blank"));
     }
-    let expanded = match output.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
-        Some((rest, home)) => home.join(rest),
-        None => PathBuf::from(output),
-    };
+    let expanded = expand_home(output);
     let absolute = std::path::absolute(&expanded).map_err(Error::io("resolve", &expanded))?;
     let name = absolute
         .file_name()

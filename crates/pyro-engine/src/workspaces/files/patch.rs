@@ -10,6 +10,7 @@
 
 use super::absolute;
 use super::payloads::{PatchApplied, PatchEntry, PatchSummary};
+use super::read::whole;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
@@ -17,7 +18,7 @@ use crate::patch::{self, Applied, Node, Outcome, Patch, Status};
 use crate::workspaces::Workspaces;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{
-    ApplyChanges, Change, Entry, Expect, FileKind, ListFiles, MAX_CHANGES, ReadFile, WriteFile,
+    ApplyChanges, Change, Entry, Expect, FileKind, ListFiles, MAX_CHANGES, WriteFile,
 };
 use pyro_proto::path::PathText;
 use std::collections::BTreeMap;
@@ -182,18 +183,8 @@ fn node(
             },
             FileKind::File if entry.size > patch::MAX_RESULT as u64 => Node::TooLarge,
             FileKind::File => {
-                let request = ReadFile {
-                    path: PathText::from(path),
-                    offset: 0,
-                    max_bytes: patch::MAX_RESULT as u64,
-                    lines: None,
-                    hash: true,
-                };
-                let mut bytes = Vec::new();
-                let read = asks::read(link, &request, |piece| {
-                    bytes.extend_from_slice(piece);
-                    Ok(())
-                })?;
+                let max_bytes = patch::MAX_RESULT as u64;
+                let (read, bytes) = whole(link, &PathText::from(path), max_bytes)?;
                 if let Some(hash) = read.sha256 {
                     hashes.insert(path.to_vec(), hash);
                 }

@@ -4,9 +4,11 @@ use super::payloads::FileContent;
 use super::{asked, path};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
-use crate::guest::files::asks;
+use crate::guest::files::{Fault, asks};
 use crate::workspaces::Workspaces;
-use pyro_proto::messages::files::ReadFile;
+use pyro_proto::Link;
+use pyro_proto::messages::files::{FileRead, ReadFile};
+use pyro_proto::path::PathText;
 
 /// Least and most bytes of one call.
 pub const MAX_BYTES_RANGE: std::ops::RangeInclusive<u64> = 1..=1_048_576;
@@ -54,6 +56,31 @@ impl Read {
     }
 }
 
+/// A file's bytes, at most `max_bytes` of them, with the hash of all of it.
+pub(super) fn whole(
+    link: &Link,
+    path: &PathText,
+    max_bytes: u64,
+) -> Result<(FileRead, Vec<u8>), Fault> {
+    let request = ReadFile {
+        path: path.clone(),
+        offset: 0,
+        max_bytes,
+        lines: None,
+        hash: true,
+    };
+    fetch(link, &request)
+}
+
+fn fetch(link: &Link, request: &ReadFile) -> Result<(FileRead, Vec<u8>), Fault> {
+    let mut bytes = Vec::new();
+    let read = asks::read(link, request, |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok((read, bytes))
+}
+
 impl Workspaces {
     /// Reads a part of a regular file.
     ///
@@ -76,14 +103,8 @@ impl Workspaces {
             lines: read.lines()?,
             hash: read.hash,
         };
-        let (workspace, (bytes, done)) = self.ask_agent(wanted, events, cancel, |link| {
-            let mut bytes = Vec::new();
-            let done = asks::read(link, &request, |piece| {
-                bytes.extend_from_slice(piece);
-                Ok(())
-            })?;
-            Ok((bytes, done))
-        })?;
+        let (workspace, (done, bytes)) =
+            self.ask_agent(wanted, events, cancel, |link| fetch(link, &request))?;
         Ok(FileContent {
             workspace_id: workspace.workspace_id,
             path: asked(&file),

@@ -15,6 +15,7 @@ use super::{absolute, asked, path};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::asks;
+use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
 use pyro_proto::messages::files::PutArchive;
 use std::fs::File;
@@ -88,12 +89,7 @@ impl Workspaces {
 }
 
 fn resolved(source: &str) -> Result<PathBuf> {
-    let expanded = match source.strip_prefix("~/") {
-        Some(rest) => etcetera::home_dir()
-            .map(|home| home.join(rest))
-            .unwrap_or_else(|_| source.into()),
-        None => source.into(),
-    };
+    let expanded = expand_home(source);
     expanded.canonicalize().map_err(|error| {
         Error::invalid(
             "source_missing",

@@ -6,13 +6,14 @@
 //! ```
 
 use super::payloads::FileWritten;
+use super::read::whole;
 use super::{asked, path};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
 use crate::workspaces::Workspaces;
 use pyro_proto::Link;
-use pyro_proto::messages::files::{Expect, ReadFile, WriteFile};
+use pyro_proto::messages::files::{Expect, WriteFile};
 use pyro_proto::path::PathText;
 
 /// Most bytes of a text, and of a file in which a fragment is replaced.
@@ -87,18 +88,7 @@ fn replaced(
     fragment: &str,
     write: &Write,
 ) -> Result<(Vec<u8>, Expect), Fault> {
-    let request = ReadFile {
-        path: file.clone(),
-        offset: 0,
-        max_bytes: MAX_TEXT_BYTES as u64,
-        lines: None,
-        hash: true,
-    };
-    let mut bytes = Vec::new();
-    let read = asks::read(link, &request, |piece| {
-        bytes.extend_from_slice(piece);
-        Ok(())
-    })?;
+    let (read, bytes) = whole(link, file, MAX_TEXT_BYTES as u64)?;
     too_large(read.size, "the file")?;
     let found = read.sha256.unwrap_or_default();
     if let Some(expected) = &write.expected_sha256
