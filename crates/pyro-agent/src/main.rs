@@ -51,11 +51,12 @@ fn main() -> ExitCode {
         ["process", fd, "--workspace"] => process::run(fd, &View::Own),
         // For tests: files below a folder of theirs, commands on the host itself.
         ["process", fd, "--files", folder] => process::run(fd, &View::Files(folder.into())),
+        ["process", fd, "--seeded", folder] => process::run(fd, &View::Seeded(folder.into())),
         // The kernel hands words of its command line that it does not know to /init.
         _ if std::process::id() == 1 => init::run(),
         _ => {
             console::stderr(
-                "usage: pyro-agent process <fd> [--workspace | --files <folder>], or /init as PID 1",
+                "usage: pyro-agent process <fd> [--workspace | --files <folder> | --seeded <folder>], or /init as PID 1",
             );
             ExitCode::from(2)
         }

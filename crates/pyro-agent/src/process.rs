@@ -21,6 +21,9 @@ pub enum View {
     Own,
     /// A folder of the host in place of `/workspace`, for requests about files.
     Files(PathBuf),
+    /// A folder of the host with `merged`, `lower` and `scratch` in place of a
+    /// seeded `/workspace`, its baseline and its scratch file system.
+    Seeded(PathBuf),
 }
 
 /// Runs both processes of this role; `fd` is the socket's number.

@@ -21,6 +21,7 @@ use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
 use rustix::fd::OwnedFd;
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,11 +50,20 @@ pub fn process(socket: OwnedFd, view: &View) {
         View::Host => None,
         View::Own => Some(WORKSPACE.into()),
         View::Files(folder) => Some(folder.clone()),
+        View::Seeded(folder) => Some(folder.join("merged")),
     };
-    serve(
-        &Machine::new(Role::Process { workspace }, files),
-        Transport::Socket(Some(socket)),
-    );
+    let machine = Machine::new(Role::Process { workspace }, files);
+    if let View::Seeded(folder) = view {
+        for (slot, name) in [(&machine.baseline, "lower"), (&machine.scratch, "scratch")] {
+            match File::open(folder.join(name)) {
+                Ok(root) => {
+                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(root.into());
+                }
+                Err(error) => return console::stderr(&format!("{name} did not open: {error}")),
+            }
+        }
+    }
+    serve(&machine, Transport::Socket(Some(socket)));
 }
 
 fn serve(machine: &Arc<Machine>, mut transport: Transport) -> String {
@@ -157,6 +167,7 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::SearchFiles(wanted)) => files::run(machine, &Wanted::Search(wanted), stream),
         Ok(Request::PutArchive(wanted)) => files::run(machine, &Wanted::Put(wanted), stream),
         Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
+        Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

@@ -3,6 +3,7 @@
 //! Owns: every message type and the protocol version. Refuses: I/O and
 //! policy; defaults and ranges are the engine's.
 
+pub mod diff;
 pub mod files;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,8 @@ pub enum Request {
     PutArchive(files::PutArchive),
     /// Pack a tar.
     GetArchive(files::GetArchive),
+    /// Compare the workspace with its seed.
+    DiffTree(diff::DiffTree),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -151,6 +154,8 @@ pub enum Reply {
     Unpacked(files::Unpacked),
     /// To [`Request::GetArchive`].
     Packed(files::Packed),
+    /// To [`Request::DiffTree`].
+    TreeDiffed(diff::TreeDiffed),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.

@@ -5,12 +5,13 @@
 //! one MiB per request, whatever the size of a file, a tree or an archive.
 //!
 //! ```text
-//!   server --> run: phase, root --> list | read | write | apply | search | unpack | pack
+//!   server --> run: phase, root --> list | read | write | apply | search | unpack | pack | diff
 //!                                     \____ walk, names ____/        \__ tar __/
 //! ```
 
 mod apply;
 mod channels;
+mod diff;
 mod expect;
 mod fault;
 mod folders;
@@ -31,6 +32,7 @@ use crate::reply::{answer, failed};
 use crate::role::Role;
 use place::Root;
 use pyro_proto::Stream;
+use pyro_proto::messages::diff::DiffTree;
 use pyro_proto::messages::files::{
     ApplyChanges, GetArchive, ListFiles, PutArchive, ReadFile, SearchFiles, WriteFile,
 };
@@ -52,6 +54,8 @@ pub enum Wanted {
     Put(PutArchive),
     /// A tar out.
     Get(GetArchive),
+    /// What changed.
+    Diff(DiffTree),
 }
 
 /// Carries it out and closes the stream.
@@ -64,6 +68,7 @@ pub fn run(machine: &Machine, wanted: &Wanted, stream: Stream) {
         Wanted::Get(wanted) => pack::run(&root, wanted, &stream).map(Reply::Packed),
         Wanted::Apply(wanted) => apply::run(&root, wanted, &stream).map(Reply::Applied),
         Wanted::Search(wanted) => search::run(&root, wanted, &stream).map(Reply::Searched),
+        Wanted::Diff(wanted) => diff::run(machine, root, wanted, &stream).map(Reply::TreeDiffed),
     });
     answer(stream, &reply.unwrap_or_else(Reply::Failed));
 }

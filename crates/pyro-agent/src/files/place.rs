@@ -36,6 +36,12 @@ pub struct Root {
     fd: OwnedFd,
 }
 
+impl From<OwnedFd> for Root {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
 impl Root {
     /// Opens the workspace.
     pub fn open(path: &Path) -> Result<Self, Failed> {

@@ -67,7 +67,8 @@ impl<'a> Walk<'a> {
         Self::within(root, path, MEMORY_BYTES)
     }
 
-    fn within(root: &'a Root, path: &[u8], memory_bytes: usize) -> Result<Self, Failed> {
+    /// The same with another bound on names.
+    pub fn within(root: &'a Root, path: &[u8], memory_bytes: usize) -> Result<Self, Failed> {
         let mut walk = Self {
             root,
             memory_bytes,
