@@ -27,12 +27,13 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
-pub use payloads::{ArtifactType, Diff, Entry, Status, Summary};
+pub use crate::workspaces::files::payloads::ArtifactType;
+pub use payloads::{Diff, Entry, Status, Summary};
 pub use stat::{FileStat, Stat, name_only, stat};
 
 use crate::patch::quote;
+use crate::workspaces::files::absolute;
 use section::{Part, UNKNOWN_INDEX, section};
-use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
 /// Largest text patch of one file, in bytes.
@@ -84,12 +85,14 @@ pub enum Side {
 pub enum Content {
     /// All of it.
     Bytes(Vec<u8>),
-    /// What identifies it, when it is too large to hand over.
-    Digest {
+    /// What is known of it when it is too large to hand over.
+    Unread {
         /// Size in bytes.
         size: u64,
-        /// SHA-256 of the content.
-        sha256: [u8; 32],
+        /// The same number on both sides when the bytes are the same.
+        identity: u64,
+        /// Whether its beginning is no text.
+        binary: bool,
     },
 }
 
@@ -99,18 +102,23 @@ impl Content {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Digest { size, .. } => *size,
+            Self::Unread { size, .. } => *size,
         }
     }
 
-    /// Whether both are the same bytes.
+    /// Whether both are the same bytes. What was read and what was not are
+    /// never taken for the same.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Bytes(bytes), Self::Digest { size, sha256 })
-            | (Self::Digest { size, sha256 }, Self::Bytes(bytes)) => {
-                *size == bytes.len() as u64 && Sha256::digest(bytes)[..] == sha256[..]
-            }
+            (
+                Self::Unread { size, identity, .. },
+                Self::Unread {
+                    size: other_size,
+                    identity: other_identity,
+                    ..
+                },
+            ) => (size, identity) == (other_size, other_identity),
             _ => self == other,
         }
     }
@@ -122,7 +130,7 @@ impl Side {
             Self::File { .. } => ArtifactType::File,
             Self::Symlink { .. } => ArtifactType::Symlink,
             Self::Folder => ArtifactType::Directory,
-            Self::Other { .. } => ArtifactType::Special,
+            Self::Other { .. } => ArtifactType::Other,
         }
     }
 
@@ -179,6 +187,7 @@ impl Change {
         let modes = modes.filter(|(old, new)| old != new);
         Some(Entry {
             path: String::from_utf8_lossy(&self.path).into_owned(),
+            workspace_path: absolute(&self.path),
             status,
             artifact_type: side.artifact_type(),
             text_patch: None,
@@ -187,6 +196,8 @@ impl Change {
             truncated: false,
             old_mode: modes.map(|(old, _)| format!("{old:04o}")),
             new_mode: modes.map(|(_, new)| format!("{new:04o}")),
+            lines_added: None,
+            lines_deleted: None,
         })
     }
 }
@@ -237,13 +248,25 @@ pub fn diff(changes: &[Change]) -> Diff {
     made
 }
 
+impl Diff {
+    /// Says that there is more, so that nobody takes the patch for all of it.
+    pub fn cut(&mut self, why: &str) {
+        self.truncated = true;
+        self.patch.push_str(&refused_section(b"more", why));
+    }
+}
+
 /// A section that names a change and does not apply.
 fn left_out_section(path: &[u8], why: &str) -> String {
+    let sentence = format!("The change of {} is left out: {why}.", quote(path));
+    refused_section(path, &sentence)
+}
+
+fn refused_section(path: &[u8], sentence: &str) -> String {
     format!(
-        "diff --git {} {}\n{UNKNOWN_INDEX}\nThe change of {} is left out: {why}.\n",
+        "diff --git {} {}\n{UNKNOWN_INDEX}\n{sentence}\n",
         quote(&[b"a/", path].concat()),
         quote(&[b"b/", path].concat()),
-        quote(path)
     )
 }
 

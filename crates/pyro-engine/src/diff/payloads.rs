@@ -4,6 +4,7 @@
 //!
 //! Owns: the fields. Refuses: finding their values.
 
+use crate::workspaces::files::payloads::ArtifactType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,9 @@ impl Summary {
 pub struct Entry {
     /// Path relative to the workspace; bytes that are not UTF-8 are replaced.
     pub path: String,
+    /// Absolute path as the file operations have it: control characters and
+    /// bytes that are not UTF-8 as %XX.
+    pub workspace_path: String,
     /// How it changed.
     pub status: Status,
     /// What it is now, or was when it is deleted.
@@ -84,6 +88,12 @@ pub struct Entry {
     /// Permission bits after, in octal; only for a file whose bits changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_mode: Option<String>,
+    /// Lines added, when they were asked for; none when it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines_added: Option<usize>,
+    /// Lines deleted, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines_deleted: Option<usize>,
 }
 
 /// How a path changed.
@@ -98,18 +108,4 @@ pub enum Status {
     Deleted,
     /// It is another type than before.
     TypeChanged,
-}
-
-/// What a path is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArtifactType {
-    /// A regular file.
-    File,
-    /// An empty folder.
-    Directory,
-    /// A symlink.
-    Symlink,
-    /// A socket, FIFO or device: listed, not compared.
-    Special,
 }

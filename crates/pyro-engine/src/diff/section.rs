@@ -52,7 +52,7 @@ pub(super) struct Blob<'a> {
 pub(super) enum Body<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
-    Unread,
+    Unread { binary: bool },
 }
 
 /// The content on a side; an absent side is an empty text.
@@ -77,7 +77,7 @@ pub(super) fn blob(side: Option<&Side>) -> Option<Blob<'_>> {
             },
             body: match content {
                 Content::Bytes(bytes) => read(bytes),
-                Content::Digest { .. } => Body::Unread,
+                Content::Unread { binary, .. } => Body::Unread { binary: *binary },
             },
         }),
         Side::Symlink { target } => Some(Blob {
@@ -161,7 +161,8 @@ fn pair(
         _ => String::new(),
     };
     let (old_body, new_body) = (body(old), body(new));
-    let unread = [old_body, new_body].contains(&Body::Unread);
+    let unread = |body| matches!(body, Body::Unread { .. });
+    let unread = unread(old_body) || unread(new_body);
     let stays = matches!((old, new), (Some(old), Some(new)) if old.mode == new.mode);
     if !unread && old_body == new_body && stays {
         return Written::Text;
@@ -173,8 +174,9 @@ fn pair(
     };
     let (old_name, new_name) = (name(old, old_label), name(new, new_label));
     match (old_body, new_body) {
-        (Body::Unread, _) | (_, Body::Unread) => Written::Unread,
-        (old, new) if old == new => {
+        (Body::Unread { binary: false }, new) if !is_binary(new) => Written::Unread,
+        (old, Body::Unread { binary: false }) if !is_binary(old) => Written::Unread,
+        (old, new) if old == new && !unread => {
             text.push_str(&header);
             Written::Text
         }
@@ -196,6 +198,10 @@ fn pair(
             Written::Binary
         }
     }
+}
+
+fn is_binary(body: Body<'_>) -> bool {
+    matches!(body, Body::Binary(_) | Body::Unread { binary: true })
 }
 
 /// As git does: a tab ends a label with spaces, or patch(1) would cut it.

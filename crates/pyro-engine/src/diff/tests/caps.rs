@@ -1,11 +1,10 @@
 //! What is left out, and that it is said.
 //!
-//! Owns: the limits per file and per patch, contents known by digest only.
+//! Owns: the limits per file and per patch, contents that were not read.
 //! Refuses: small changes; see the neighbour.
 
 use super::edit;
 use crate::diff::{Change, Content, MAX_FILE_TEXT, MAX_TEXT, Side, diff};
-use sha2::{Digest, Sha256};
 
 #[test]
 fn a_file_beyond_the_limit_is_a_sentence() {
@@ -49,36 +48,47 @@ fn beyond_the_limit_of_the_patch_the_rest_is_one_sentence() {
 }
 
 #[test]
-fn a_digest_is_compared_and_never_shown_as_text() {
-    let file = |content: Content| {
-        Some(Side::File {
-            content,
-            mode: 0o644,
-        })
+fn what_was_not_read_is_compared_and_never_shown_as_text() {
+    let side = |content: &Content, mode| {
+        let content = content.clone();
+        Some(Side::File { content, mode })
     };
-    let digest = |bytes: &[u8]| Content::Digest {
-        size: bytes.len() as u64,
-        sha256: Sha256::digest(bytes).into(),
-    };
-    let change = |old, new| Change {
+    let change = |old: &Content, new: &Content| Change {
         path: b"x".to_vec(),
-        old: file(old),
-        new: file(new),
+        old: side(old, 0o644),
+        new: side(new, 0o644),
     };
-    assert!(!diff(&[change(Content::Bytes(b"a".to_vec()), digest(b"a"))]).changed);
-    assert!(!diff(&[change(digest(b"a"), digest(b"a"))]).changed);
-    let mut mode = change(digest(b"a"), digest(b"a"));
-    mode.new = Some(Side::File {
-        content: Content::Bytes(b"a".to_vec()),
-        mode: 0o755,
-    });
+    let unread = |identity, binary| Content::Unread {
+        size: 5,
+        identity,
+        binary,
+    };
+    assert!(!diff(&[change(&unread(1, false), &unread(1, true))]).changed);
+    let mut mode = change(&unread(1, false), &unread(1, false));
+    mode.new = side(&unread(1, false), 0o755);
     let made = diff(&[mode]);
     let text = "diff --git a/x b/x\nold mode 100644\nnew mode 100755\n";
     assert_eq!((made.patch.as_str(), made.truncated), (text, false));
-    let made = diff(&[change(digest(b"b"), Content::Bytes(b"a".to_vec()))]);
-    assert!(made.truncated && made.entries[0].truncated && !made.entries[0].binary);
-    assert!(
-        made.patch
-            .ends_with("is left out: the file is too large to compare.\n")
-    );
+
+    let read = Content::Bytes(b"a".to_vec());
+    let sentence = "is left out: the file is too large to compare.\n";
+    for (old, new) in [
+        (unread(1, false), unread(2, false)),
+        (read.clone(), unread(1, false)),
+        (unread(1, false), read.clone()),
+    ] {
+        let made = diff(&[change(&old, &new)]);
+        assert!(made.truncated && made.entries[0].truncated && !made.entries[0].binary);
+        assert!(made.patch.ends_with(sentence), "{}", made.patch);
+    }
+    // One side that is surely no text is all there is to know.
+    for (old, new) in [
+        (unread(1, true), unread(2, false)),
+        (unread(1, true), unread(2, true)),
+        (read, unread(1, true)),
+    ] {
+        let made = diff(&[change(&old, &new)]);
+        assert!(made.entries[0].binary && !made.truncated, "{}", made.patch);
+        assert!(made.patch.ends_with("Binary files a/x and b/x differ\n"));
+    }
 }

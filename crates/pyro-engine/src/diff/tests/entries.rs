@@ -129,7 +129,7 @@ fn statuses_types_modes_and_counts() {
             (
                 "fifo",
                 Status::Deleted,
-                ArtifactType::Special,
+                ArtifactType::Other,
                 false,
                 false,
                 None
@@ -198,7 +198,7 @@ fn the_payload_has_the_fields_of_the_contract() {
             "text_patched": 1, "non_text": 0,
         },
         "entries": [{
-            "path": "x", "status": "deleted", "artifact_type": "file", "text_patch": text,
+            "path": "x", "workspace_path": "/workspace/x", "status": "deleted", "artifact_type": "file", "text_patch": text,
             "size_bytes": 2, "binary": false, "truncated": false,
         }],
         "patch": text,
@@ -216,6 +216,7 @@ fn names_that_are_not_text_survive_in_the_patch() {
         new: file(b"", 0o644),
     }]);
     assert_eq!(made.entries[0].path, "\u{fffd}");
+    assert_eq!(made.entries[0].workspace_path, "/workspace/%FF");
     let patch = crate::patch::parse(made.patch.as_bytes()).expect("patch");
     assert_eq!(patch.files[0].path, b"\xff");
 }

@@ -75,9 +75,10 @@ proptest! {
 fn git_refuses_a_patch_with_something_left_out() {
     let large = "x\n".repeat(300_000);
     let binary = Content::Bytes(vec![0, 1]);
-    let digest = Content::Digest {
+    let unread = |binary| Content::Unread {
         size: 1 << 40,
-        sha256: [7; 32],
+        identity: 7,
+        binary,
     };
     let file = |content: &Content| {
         let content = content.clone();
@@ -102,7 +103,12 @@ fn git_refuses_a_patch_with_something_left_out() {
         Change {
             path: b"binary".to_vec(),
             old: file(&binary),
-            new: file(&digest),
+            new: file(&unread(false)),
+        },
+        Change {
+            path: b"binary".to_vec(),
+            old: None,
+            new: file(&unread(true)),
         },
     ] {
         let made = diff(&[edit("fine", None, Some("a\n")), left_out]);

@@ -26,11 +26,11 @@ use std::io::Read;
 
 const TAR_BLOCK_BYTES: u64 = 512;
 
-fn relative(path: &PathText) -> Result<Vec<u8>> {
+pub(super) fn relative(path: &PathText) -> Result<Vec<u8>> {
     beneath(path.bytes()).map_err(|error| Error::invalid("bad_file_request", error.to_string()))
 }
 
-fn other<T>(reply: &Reply) -> Result<T, Fault> {
+pub(super) fn other<T>(reply: &Reply) -> Result<T, Fault> {
     // A hostile reply may be long, and none of it matters.
     let start: String = format!("{reply:?}").chars().take(200).collect();
     Err(lie(format!("it answered another question: {start}")).into())
@@ -40,7 +40,7 @@ fn silent(_: &[u8]) -> Result<()> {
     Err(lie("it sent data where there is none"))
 }
 
-fn ensure(holds: bool, what: &str) -> Result<()> {
+pub(super) fn ensure(holds: bool, what: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(lie(what)) }
 }
 

@@ -26,7 +26,8 @@ pub fn name(path: &PathText, top: &[u8]) -> Result<()> {
     }
 }
 
-fn below(path: &[u8], top: &[u8]) -> bool {
+/// Whether `path` is strictly below `top`.
+pub fn below(path: &[u8], top: &[u8]) -> bool {
     top.is_empty() || (path.starts_with(top) && path.get(top.len()) == Some(&b'/'))
 }
 
@@ -73,7 +74,7 @@ impl Listing {
 }
 
 /// The order of a walk: component by component.
-fn before(a: &[u8], b: &[u8]) -> bool {
+pub fn before(a: &[u8], b: &[u8]) -> bool {
     a.split(|byte| *byte == b'/')
         .lt(b.split(|byte| *byte == b'/'))
 }

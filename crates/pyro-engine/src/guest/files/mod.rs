@@ -6,12 +6,13 @@
 //! written with its own rules.
 //!
 //! ```text
-//!   Guest::list_files ... --> asks.rs: request, checks --> exchange.rs <==> agent
+//!   Guest::list_files ... --> asks.rs, diff.rs: request, checks --> exchange.rs <==> agent
 //!        `- a lost connection becomes the machine's reason for it
 //! ```
 
 pub(crate) mod asks;
 mod check;
+pub(crate) mod diff;
 mod exchange;
 mod lines;
 

@@ -35,7 +35,7 @@ fn link(answer: impl Fn(Request, Stream) + Send + Clone + 'static) -> Link {
 }
 
 /// One that says these bytes, then this.
-fn saying(bytes: impl Into<Vec<u8>>, reply: Reply) -> Link {
+pub(super) fn saying(bytes: impl Into<Vec<u8>>, reply: Reply) -> Link {
     let bytes = bytes.into();
     link(move |_, stream| {
         let _ = stream.send(channel::STDOUT, &bytes);
@@ -43,7 +43,7 @@ fn saying(bytes: impl Into<Vec<u8>>, reply: Reply) -> Link {
     })
 }
 
-fn code<T: std::fmt::Debug>(done: Result<T, Fault>) -> &'static str {
+pub(super) fn code<T: std::fmt::Debug>(done: Result<T, Fault>) -> &'static str {
     match done {
         Err(Fault::Error(Error { code, .. })) => code,
         Err(Fault::Link(error)) => panic!("{error}"),

@@ -1,4 +1,4 @@
-//! Files of a workspace: list, search, read, write, patch, sync, export.
+//! Files of a workspace: list, search, read, write, patch, sync, diff, export.
 //!
 //! Owns: what a caller may ask for and what it gets. Refuses: paths outside
 //! `/workspace`, which the agent refuses as well, and believing the guest,
@@ -8,6 +8,7 @@
 //!   this --asks--> session ==relay==> agent      one stream per request
 //! ```
 
+mod diff;
 mod export;
 mod list;
 mod patch;
@@ -17,6 +18,7 @@ mod sync;
 mod unpack;
 mod write;
 
+pub use diff::{DiffForm, DiffRequest};
 pub use list::{List, Search};
 pub use read::Read;
 pub use write::Write;
@@ -41,7 +43,7 @@ fn path(text: &str) -> Result<PathText> {
 
 /// A path of the guest's as the contract has it: absolute, invalid UTF-8 and
 /// control characters escaped.
-fn absolute(relative: &[u8]) -> String {
+pub(crate) fn absolute(relative: &[u8]) -> String {
     let shown = PathText::from(relative).to_string();
     if shown.is_empty() {
         WORKSPACE.to_owned()

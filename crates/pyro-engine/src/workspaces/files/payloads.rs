@@ -1,7 +1,8 @@
-//! What file operations return (contract: `payloads.md` §8, §10, §11).
+//! What file operations return (contract: `payloads.md` §8 to §11).
 //!
 //! Owns: the shapes. Refuses: behaviour.
 
+use crate::diff::Diff;
 use crate::vms::payloads::ExecutionMode;
 use pyro_proto::messages::files::FileKind;
 use schemars::JsonSchema;
@@ -211,4 +212,22 @@ pub struct Exported {
     pub skipped: u64,
     /// How it was asked.
     pub execution_mode: ExecutionMode,
+}
+
+/// What changed in a workspace since it was created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceDiff {
+    /// The workspace.
+    pub workspace_id: String,
+    /// The changes; without any text in the short forms.
+    #[serde(flatten)]
+    pub diff: Diff,
+    /// Things called `.git` that were touched or are beside what was; they are
+    /// not compared.
+    pub git_skipped: u64,
+    /// Lines added and deleted per file, as `git diff --stat` draws them; null
+    /// unless asked for.
+    pub stat: Option<String>,
+    /// The changed paths, quoted as git does; null unless asked for.
+    pub names: Option<Vec<String>>,
 }

@@ -21,6 +21,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::ListFiles(_)
         | Request::ReadFile(_)
         | Request::SearchFiles(_)
+        | Request::DiffTree(_)
         | Request::GetArchive(_) => Some(false),
         Request::WriteFile(_) | Request::ApplyChanges(_) | Request::PutArchive(_) => Some(true),
         Request::Configure(_) | Request::WarmUp | Request::Exec(_) | Request::PowerOff => None,
