@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub const JSON: &str = "json";
 /// Id of the flag of commands of which one field may be all that is printed.
 pub const ONLY: &str = "only";
+/// Ids of flags that leave a field empty which may be all that is printed.
+const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
@@ -115,6 +117,14 @@ fn leaf(row: &Row, name: &'static str) -> Command {
         .map(|example| format!("\n  {example}"))
         .collect();
     let command = (row.augment)(Command::new(name)).arg(json);
+    let short = SHORT_FORMS.into_iter();
+    let short: Vec<_> = short
+        .filter(|id| {
+            command
+                .get_arguments()
+                .any(|argument| argument.get_id() == id)
+        })
+        .collect();
     let command = match row.only {
         None => command,
         Some((flag, field)) => command.arg(
@@ -122,6 +132,7 @@ fn leaf(row: &Row, name: &'static str) -> Command {
                 .long(flag)
                 .action(ArgAction::SetTrue)
                 .conflicts_with(JSON)
+                .conflicts_with_all(short)
                 .help(format!(
                     "Print the {} and nothing else",
                     field.replace('_', " ")
@@ -204,7 +215,7 @@ mod tests {
             for example in row.examples {
                 // The shell's part of an example is not pyro's to parse.
                 let own = example.rsplit("| ").next().unwrap();
-                let own = own.split(" < ").next().unwrap();
+                let own = own.split(['<', '>']).next().unwrap();
                 let words = shell_words::split(own).unwrap();
                 let matches = tree().try_get_matches_from(&words).unwrap_or_else(|error| {
                     panic!("{example}: {error}");

@@ -2,6 +2,7 @@
 //!
 //! Owns: which form an operation has. Refuses: exit codes and errors.
 
+mod diff;
 mod doctor;
 mod environment;
 mod files;
@@ -56,6 +57,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         }
         "workspace_file_write" => files::written(response),
         "workspace_patch_apply" => files::patched(response),
+        "workspace_diff" => diff::changes(response),
         "workspace_export" => files::exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
@@ -72,10 +74,10 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
     }
 }
 
-/// One field alone: an id on a line, a content as it is.
+/// One field alone: an id on a line, a content or a patch as it is.
 pub fn only(response: &Value, field: &str) -> String {
     let text = text(response, field);
-    if field == "content" {
+    if matches!(field, "content" | "patch") {
         text
     } else {
         format!("{text}\n")

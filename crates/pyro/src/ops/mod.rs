@@ -27,6 +27,7 @@ pub mod vm_status;
 pub mod vm_stop;
 pub mod workspace_create;
 pub mod workspace_delete;
+pub mod workspace_diff;
 pub mod workspace_exec;
 pub mod workspace_export;
 pub mod workspace_file_list;
@@ -67,6 +68,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_file_read::WorkspaceFileRead>(),
     Row::of::<workspace_file_write::WorkspaceFileWrite>(),
     Row::of::<workspace_patch_apply::WorkspacePatchApply>(),
+    Row::of::<workspace_diff::WorkspaceDiffOperation>(),
     Row::of::<workspace_export::WorkspaceExport>(),
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),

@@ -1,0 +1,78 @@
+//! `pyro workspace diff`.
+
+use crate::workspaces::files::payloads::WorkspaceDiff;
+use crate::workspaces::files::{DiffForm, DiffRequest};
+use crate::{Context, Effect, Operation, Pyro, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Show what changed in a workspace since it was created.
+///
+/// The patch is for `git apply`. It has files, links and the executable bit;
+/// empty directories, special files and other permission bits are listed
+/// alone. A binary file is one line, a file or patch that is too large one
+/// sentence; git refuses a patch with either, so that nobody takes it for the
+/// whole. `.git` is left out. A reset or a commit made inside does not change
+/// what is compared with.
+#[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceDiffRequest {
+    /// Id or unique name of a workspace
+    #[arg(value_name = "WORKSPACE")]
+    pub workspace_id: String,
+    /// Files or directories below `/workspace`, also deleted ones; everything without any
+    #[arg(value_name = "PATH")]
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Count lines per file instead of showing them
+    #[arg(long, conflicts_with = "name_only")]
+    #[serde(default)]
+    pub stat: bool,
+    /// Name the changed paths alone
+    #[arg(long)]
+    #[serde(default)]
+    pub name_only: bool,
+}
+
+/// `pyro workspace diff`.
+pub struct WorkspaceDiffOperation;
+
+impl Operation for WorkspaceDiffOperation {
+    const NAME: &'static str = "workspace_diff";
+    const CLI: &'static [&'static str] = &["workspace", "diff"];
+    const PYTHON: Option<&'static str> = Some("diff_workspace");
+    const EFFECT: Effect = Effect::Reads;
+    const EXAMPLES: &'static [&'static str] = &[
+        "pyro workspace diff demo",
+        "pyro workspace diff demo src README.md --stat",
+        "pyro workspace diff demo --patch-only > demo.patch",
+    ];
+    const ONLY: Option<(&'static str, &'static str)> = Some(("patch-only", "patch"));
+    type Request = WorkspaceDiffRequest;
+    type Response = WorkspaceDiff;
+
+    fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
+        let form = match (request.stat, request.name_only) {
+            (false, false) => DiffForm::Patch,
+            (true, false) => DiffForm::Stat,
+            (false, true) => DiffForm::NameOnly,
+            (true, true) => {
+                return Err(crate::Error::invalid(
+                    "conflict",
+                    "stat and name_only cannot be given at once",
+                )
+                .hint("ask for one of them"));
+            }
+        };
+        let wanted = DiffRequest {
+            paths: request.paths,
+            form,
+        };
+        pyro.workspaces.diff(
+            &request.workspace_id,
+            &wanted,
+            context.events,
+            context.cancel,
+        )
+    }
+}
