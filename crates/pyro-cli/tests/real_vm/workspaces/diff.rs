@@ -119,6 +119,26 @@ fn an_unseeded_workspace_is_a_patch_for_an_empty_folder() {
     assert_eq!(differences(&patched, &exported), "");
     assert_eq!(modes(&patched), "./run");
 
+    // The same into a file, which must not exist.
+    let file = home.path().join("made/here.patch").display().to_string();
+    let written = desk.done(&["export", "new", "--patch", "--output", &file]);
+    assert_eq!(std::fs::read(&file).unwrap(), patch);
+    assert_eq!(
+        (
+            &written["entry_count"],
+            &written["skipped"],
+            &written["bytes_written"]
+        ),
+        (&12.into(), &0.into(), &patch.len().into())
+    );
+    let (error, code) = desk.ask(&["export", "new", "src", "--patch", "--output", &file]);
+    assert_eq!((code, &error["error_kind"]), (125, &"output_exists".into()));
+    let (error, code) = desk.ask(&["export", "new", "--output", "x"]);
+    assert_eq!(
+        (code, &error["error_kind"]),
+        (125, &"invalid_request".into())
+    );
+
     // As a person sees it; git passes over the line before the patch.
     let shown = desk.plain(&["workspace", "diff", "new"]);
     let line = text(&shown).lines().next().unwrap().to_owned();

@@ -1,23 +1,29 @@
-//! Files of a workspace onto the host.
+//! Files of a workspace onto the host, or the patch of what changed.
 //!
 //! ```text
 //!   agent packs --> tar in an unnamed file --> checked, unpacked beside the output --rename--> output
+//!   diff -----------------------------------> a file beside the output ---------------rename--> output
 //! ```
 //!
 //! Owns: where an output may be, and that it appears whole or not at all.
 //! Refuses: anything that exists, and the inside of a `.git`: a hook there
 //! would run on the host.
 
-use super::payloads::Exported;
+use super::diff::{DiffForm, DiffRequest};
+use super::payloads::{ArtifactType, Exported};
 use super::{asked, path, unpack};
+use crate::diff::Diff;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, EventSink};
+use crate::events::{Cancel, Event, EventSink};
 use crate::guest::files::asks;
 use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
 use pyro_proto::messages::files::{FileKind, GetArchive};
+use pyro_proto::path::WORKSPACE;
 use rustix::fs::{CWD, RenameFlags};
+use std::fs::Permissions;
 use std::io::{Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of one export.
@@ -87,6 +93,82 @@ impl Workspaces {
             execution_mode: workspace.execution_mode,
         })
     }
+}
+
+impl Workspaces {
+    /// Writes the patch of what changed, at and below `from` or everywhere,
+    /// to `output`, which must not exist.
+    ///
+    /// # Errors
+    /// Those of [`Workspaces::export`] about the output, and of
+    /// [`Workspaces::diff`].
+    pub fn export_patch(
+        &self,
+        wanted: &str,
+        from: Option<&str>,
+        output: &str,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Exported> {
+        let source = path(from.unwrap_or(WORKSPACE))?;
+        let output = place(output)?;
+        let request = DiffRequest {
+            paths: vec![asked(&source)],
+            form: DiffForm::Patch,
+        };
+        let told = self.diff(wanted, &request, events, cancel)?;
+        let diff = &told.diff;
+        let parent = output.parent().unwrap_or(Path::new("/"));
+        let mut file = tempfile::Builder::new()
+            .prefix(".pyro-export-")
+            // What a redirection of the shell would make.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(parent)
+            .map_err(Error::io("make a file in", parent))?;
+        file.write_all(diff.patch.as_bytes())
+            .map_err(Error::io("write below", parent))?;
+        file.persist_noclobber(&output)
+            .map_err(|failed| match failed.error.kind() {
+                std::io::ErrorKind::AlreadyExists => exists(&output),
+                _ => Error::io("rename into place", &output)(failed.error),
+            })?;
+        if let Some(notice) = not_whole(diff) {
+            events.event(Event::Notice(notice));
+        }
+        let folder = self.store.find(wanted)?;
+        Ok(Exported {
+            workspace_id: told.workspace_id,
+            workspace_path: asked(&source),
+            output_path: output.display().to_string(),
+            artifact_type: ArtifactType::File,
+            entry_count: diff.summary.text_patched as u64,
+            bytes_written: diff.patch.len() as u64,
+            skipped: diff.summary.non_text as u64,
+            execution_mode: self.at_rest(&folder)?.execution_mode,
+        })
+    }
+}
+
+/// What a patch does not bring, if there is any.
+fn not_whole(diff: &Diff) -> Option<String> {
+    let refused = diff
+        .entries
+        .iter()
+        .filter(|entry| entry.binary || entry.truncated);
+    let refused = refused.count();
+    let silent = diff.summary.non_text - refused.min(diff.summary.non_text);
+    let mut parts = Vec::new();
+    if refused > 0 || diff.truncated {
+        parts.push(format!(
+            "git refuses this patch (changes that are binary or too large for it: {refused}); export those files instead"
+        ));
+    }
+    if silent > 0 {
+        parts.push(format!(
+            "the patch leaves out empty directories, special files and permission bits that git does not know (changes: {silent})"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn exists(output: &Path) -> Error {
@@ -159,6 +241,7 @@ fn only_member(folder: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diff::{Change, Content, Side, diff};
 
     #[test]
     fn an_output_is_new_and_outside_of_git() {
@@ -179,5 +262,28 @@ mod tests {
         ] {
             assert_eq!(place(&output).unwrap_err().code, code, "{output}");
         }
+    }
+
+    #[test]
+    fn what_a_patch_does_not_bring_is_said() {
+        let change = |path: &str, new| Change {
+            path: path.into(),
+            old: None,
+            new: Some(new),
+        };
+        let file = |bytes: &[u8]| Side::File {
+            content: Content::Bytes(bytes.into()),
+            mode: 0o644,
+        };
+        let text = change("a", file(b"text"));
+        assert_eq!(not_whole(&diff(std::slice::from_ref(&text))), None);
+        let silent = not_whole(&diff(&[text, change("d", Side::Folder)])).unwrap();
+        assert!(silent.contains("leaves out") && !silent.contains("refuses"));
+        let both = diff(&[change("b", file(b"\0")), change("d", Side::Folder)]);
+        let both = not_whole(&both).unwrap();
+        assert!(both.contains("for it: 1)") && both.contains("(changes: 1)"));
+        let mut cut = diff(&[]);
+        cut.cut("more");
+        assert!(not_whole(&cut).unwrap().starts_with("git refuses"));
     }
 }

@@ -204,11 +204,12 @@ pub struct Exported {
     pub output_path: String,
     /// What it is.
     pub artifact_type: ArtifactType,
-    /// Files, directories and links.
+    /// Files, directories and links; of a patch, changes in it.
     pub entry_count: u64,
-    /// Bytes of regular files.
+    /// Bytes of regular files, or of the patch.
     pub bytes_written: u64,
-    /// Sockets, devices and FIFOs that were left out.
+    /// Sockets, devices and FIFOs that were left out; of a patch, changes that
+    /// are not in it.
     pub skipped: u64,
     /// How it was asked.
     pub execution_mode: ExecutionMode,
