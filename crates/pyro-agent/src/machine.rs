@@ -41,6 +41,8 @@ pub struct Machine {
     pub limits: Limits,
     /// The scratch file system's root, kept for after the change of root.
     pub scratch: Mutex<Option<OwnedFd>>,
+    /// The root of what the workspace began with; none when that is nothing.
+    pub baseline: Mutex<Option<OwnedFd>>,
     /// The requests under way.
     pub activity: Arc<Activity>,
     /// Below which folder requests about files are carried out.
@@ -59,6 +61,7 @@ impl Machine {
             cgroups: Cgroups::default(),
             limits: Limits::raise(role),
             scratch: Mutex::new(None),
+            baseline: Mutex::new(None),
             phase: Mutex::new(Phase::Fresh),
             activity: Arc::default(),
             started: AtomicBool::new(false),
