@@ -13,7 +13,8 @@ use crate::reply::failed;
 use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
 use pyro_proto::messages::{Configure, Configured, Failed};
-use std::sync::PoisonError;
+use rustix::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Carries the request out.
@@ -82,14 +83,16 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
         failed("bad_request", format!("host name `{name}`: {error}"))
     })?;
     timed("name");
-    let scratch = root::assemble(device).inspect_err(|_| root::undo())?;
+    let disks =
+        root::assemble(device, wanted.baseline_device.as_deref()).inspect_err(|_| root::undo())?;
     timed("mounts");
     root::enter()
         .map_err(|error| failed("mount", format!("changing to {NEW_ROOT} failed: {error}")))?;
-    *machine
-        .scratch
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(scratch);
+    let keep = |slot: &Mutex<Option<OwnedFd>>, disk| {
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = disk;
+    };
+    keep(&machine.scratch, Some(disks.scratch));
+    keep(&machine.baseline, disks.baseline);
     name_files(&wanted.hostname);
     machine.cgroups.set_up();
     timed("root");

@@ -41,7 +41,7 @@ pub struct Machine {
     pub limits: Limits,
     /// The scratch file system's root, kept for after the change of root.
     pub scratch: Mutex<Option<OwnedFd>>,
-    /// The baseline file system's root, likewise; none when the workspace is unseeded.
+    /// The root of what the workspace began with; none when that is nothing.
     pub baseline: Mutex<Option<OwnedFd>>,
     /// The requests under way.
     pub activity: Arc<Activity>,

@@ -33,11 +33,11 @@ mod root;
 mod server;
 mod spawn;
 mod sys;
-mod tar;
 mod transport;
 mod tree;
 mod warm;
 mod workspace;
+mod workspace_mount;
 
 use process::View;
 use std::process::ExitCode;

@@ -122,7 +122,11 @@ fn read_only(machine: &Machine) {
     };
     // Its name is below the old root, so the descriptor is the way to it.
     let scratch = format!("/proc/self/fd/{}", scratch.as_raw_fd());
-    for (what, target) in [("/", "/"), ("the scratch drive", scratch.as_str())] {
+    for (what, target) in [
+        ("/", "/"),
+        ("/workspace", "/workspace"),
+        ("the scratch drive", scratch.as_str()),
+    ] {
         if let Err(error) = mount_remount(target, MountFlags::RDONLY, "") {
             console::line(&format!("{what} did not become read-only: {error}"));
         }

@@ -1,7 +1,8 @@
 //! The guest's root file system.
 //!
 //! Owns: scratch, overlay, the kernel's own file systems and the change of
-//! root. Refuses: a half-made root; [`undo`] takes back what failed.
+//! root. Refuses: a half-made root; [`undo`] takes back what failed. What is
+//! mounted on `/workspace` is [`crate::workspace_mount`]'s.
 //!
 //! ```text
 //!   /base (ext4, read-only) --lower--\
@@ -10,7 +11,7 @@
 //! ```
 
 use crate::reply::failed;
-use crate::{console, init_root, sys};
+use crate::{console, init_root, sys, workspace_mount};
 use pyro_proto::messages::Failed;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -43,8 +44,16 @@ const STRICT: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NOEXEC);
 const DATA: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 
-/// Mounts everything below [`NEW_ROOT`]; returns the scratch file system's root.
-pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
+/// The disks' own roots, kept for after the change of root.
+pub struct Disks {
+    /// What is written.
+    pub scratch: OwnedFd,
+    /// What the workspace began with, unless that is nothing.
+    pub baseline: Option<OwnedFd>,
+}
+
+/// Mounts everything below [`NEW_ROOT`].
+pub fn assemble(device: &str, baseline_device: Option<&str>) -> Result<Disks, Failed> {
     let named = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| failed("mount", format!("{what}: {error}"))
@@ -66,6 +75,8 @@ pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
     }
     lock_folder().map_err(named("/run/lock was not made"))?;
     folder("workspace").map_err(named("/workspace was not made"))?;
+    let baseline =
+        workspace_mount::assemble(baseline_device).map_err(named("/workspace did not mount"))?;
     for at in ["proc", "sys", "dev"] {
         folder(at).map_err(named(&format!("/{at} was not made")))?;
     }
@@ -76,7 +87,7 @@ pub fn assemble(device: &str) -> Result<OwnedFd, Failed> {
         mount_move(format!("/{at}"), format!("{NEW_ROOT}/{at}"))
             .map_err(|error| named(&format!("/{at} did not move"))(error.into()))?;
     }
-    Ok(scratch)
+    Ok(Disks { scratch, baseline })
 }
 
 fn scratch(device: &str) -> io::Result<()> {
@@ -178,6 +189,7 @@ pub fn undo() {
     for at in ["proc", "dev", "sys"] {
         let _ = mount_move(format!("{NEW_ROOT}/{at}"), format!("/{at}"));
     }
+    workspace_mount::undo();
     for at in ["/newroot/tmp", "/newroot/run", NEW_ROOT, SCRATCH] {
         let _ = unmount(at, UnmountFlags::DETACH);
     }

@@ -113,6 +113,12 @@ impl Layout {
         self.state.join("workspaces")
     }
 
+    /// Folder of images of seeds.
+    #[must_use]
+    pub fn baselines(&self) -> PathBuf {
+        self.state.join("baselines")
+    }
+
     /// What was measured on this host boot.
     #[must_use]
     pub fn host_facts(&self) -> PathBuf {

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::output::say;
 use crate::parts::Parts;
 use crate::place::Place;
-use pyro_engine::guest::{Command, Guest, KEPT_BYTES};
+use pyro_engine::guest::{Command, Configuration, Guest, KEPT_BYTES};
 use pyro_engine::start::{DEFAULT_SCRATCH_MIB, HostFacts, Scratch, initramfs};
 use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
 use pyro_vmm::qemu::Qemu;
@@ -87,7 +87,12 @@ impl Lab {
             other => other?,
         };
         let answered = began.elapsed();
-        guest.configure("lab", Some("/dev/vdb"), &cancel)?;
+        let wanted = Configuration {
+            hostname: "lab",
+            scratch_device: Some("/dev/vdb"),
+            baseline_device: None,
+        };
+        guest.configure(&wanted, &cancel)?;
         let lab = Self { guest };
         lab.set_up()?;
         say(&format!(

@@ -2,7 +2,8 @@
 //!
 //! Owns: the messages ([`messages`]), how they name files ([`path`]), the frame format ([`frame`]) and the
 //! multiplexer that turns one byte stream into many request streams with
-//! flow control ([`link`]).
+//! flow control ([`link`]); and the archive format both sides read and write
+//! ([`tar`]).
 //!
 //! Refuses: opening anything. A caller brings a reader and a writer; whether
 //! they are a virtio-serial port, a vsock connection or a socket pair is not
@@ -22,6 +23,7 @@ pub mod frame;
 pub mod link;
 pub mod messages;
 pub mod path;
+pub mod tar;
 
 pub use frame::FrameError;
 pub use link::{Incoming, Link, LinkError, Stream};

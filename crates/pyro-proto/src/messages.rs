@@ -96,6 +96,10 @@ pub struct Configure {
     /// Block device of the root file system's writable layer, for example `/dev/vdb`;
     /// none when the agent runs without a machine.
     pub scratch_device: Option<String>,
+    /// Block device with what the workspace begins with, only read; none when
+    /// it begins empty.
+    #[serde(default)]
+    pub baseline_device: Option<String>,
 }
 
 /// How a command is named.

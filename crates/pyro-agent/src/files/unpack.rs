@@ -19,11 +19,11 @@ use super::place::{Root, kind, look_at, split};
 use super::prune::{self, Named};
 use super::read::BUFFER_BYTES;
 use super::stage::Temporary;
-use crate::tar::{Kind, Member, Reader};
 use pyro_proto::Stream;
 use pyro_proto::messages::Failed;
 use pyro_proto::messages::files::{FileKind, PutArchive, Unpacked};
 use pyro_proto::path::components;
+use pyro_proto::tar::{Kind, Member, Reader};
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT, fchmod, futimens, linkat, mkdirat, utimensat,
@@ -53,7 +53,7 @@ pub fn run(root: &Root, wanted: &PutArchive, stream: &Stream) -> Result<Unpacked
     };
     let mut reader = Reader::new(Contents::new(stream, wanted.size));
     while let Some(member) = reader
-        .next()
+        .next_member()
         .map_err(io("reading the archive for", &path))?
     {
         unpack.member(&member, &mut reader)?;

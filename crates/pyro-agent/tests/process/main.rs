@@ -203,6 +203,7 @@ fn configure_changes_nothing_without_a_machine() {
         entropy_hex: String::new(),
         hostname: "never-set".into(),
         scratch_device: Some("/dev/vdb".into()),
+        baseline_device: None,
     };
     let refused = finish(&agent.ask(&Request::Configure(wanted.clone())));
     assert_eq!(refused.failed().code, "bad_request");

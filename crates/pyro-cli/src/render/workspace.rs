@@ -21,6 +21,7 @@ pub fn block(title: &str, workspace: &Value) -> String {
     line("State", state(workspace));
     line("Last error", text(workspace, "last_error"));
     line("Workspace", text(workspace, "workspace_path"));
+    line("Workspace seed", seed(&workspace["workspace_seed"]));
     line("Last activity", ago(&workspace["last_activity_at"]));
     if let Some(seconds) = workspace["expires_in_seconds"].as_u64() {
         line("Powered off if unused for", span(seconds));
@@ -53,6 +54,19 @@ pub fn block(title: &str, workspace: &Value) -> String {
         );
     }
     lines
+}
+
+fn seed(seed: &Value) -> String {
+    let mut line = text(seed, "mode");
+    let from = text(seed, "seed_path");
+    if !from.is_empty() {
+        let entries = &seed["entry_count"];
+        let _ = write!(line, " from {from} ({entries} entries)");
+    }
+    if let Some(skipped @ 1..) = seed["skipped"].as_u64() {
+        let _ = write!(line, ", {skipped} sockets or devices passed over");
+    }
+    line
 }
 
 fn state(workspace: &Value) -> String {

@@ -47,12 +47,17 @@ impl Place {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.folder.path())
             .env("PYRO_ENVIRONMENT_CACHE_DIR", &self.cache)
-            .env("PYRO_STATE_DIR", self.folder.path().join("state"))
+            .env("PYRO_STATE_DIR", self.state())
             .stdin(Stdio::null());
         command
     }
 
     /// `pyro run` of a shell line in the default environment.
+    /// Its state folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     pub fn run(&self, line: &str) -> Command {
         self.run_with(&[], line)
     }

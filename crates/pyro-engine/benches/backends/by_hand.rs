@@ -150,6 +150,7 @@ impl ByHand {
                 entropy_hex: "00".repeat(64),
                 hostname: "by-hand".into(),
                 scratch_device: Some("/dev/vdb".into()),
+                baseline_device: None,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

@@ -110,6 +110,7 @@ impl Bench<'_> {
             hostname: "bench",
             backend: self.backend,
             scratch,
+            baseline: None,
         }
     }
 

@@ -202,6 +202,7 @@ impl Direct {
                 entropy_hex: "00".repeat(64),
                 hostname: "direct".into(),
                 scratch_device: Some("/dev/vdb".into()),
+                baseline_device: None,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

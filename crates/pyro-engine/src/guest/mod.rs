@@ -41,6 +41,29 @@ pub struct Guest {
     socket: UnixStream,
 }
 
+/// What a fresh guest is told about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration<'a> {
+    /// Its name.
+    pub hostname: &'a str,
+    /// Its device for what is written; none when there is no machine.
+    pub scratch_device: Option<&'a str>,
+    /// Its device with what the workspace begins with, if anything.
+    pub baseline_device: Option<&'a str>,
+}
+
+impl<'a> Configuration<'a> {
+    /// For an agent that is a process of the host.
+    #[must_use]
+    pub fn without_machine(hostname: &'a str) -> Self {
+        Self {
+            hostname,
+            scratch_device: None,
+            baseline_device: None,
+        }
+    }
+}
+
 impl Guest {
     /// Starts a session with the agent of a machine that was just started.
     ///
@@ -129,12 +152,7 @@ impl Guest {
     ///
     /// # Errors
     /// `guest_configure` with the agent's words, or why the guest is gone.
-    pub fn configure(
-        &mut self,
-        hostname: &str,
-        scratch_device: Option<&str>,
-        cancel: &Cancel,
-    ) -> Result<Configured> {
+    pub fn configure(&mut self, wanted: &Configuration<'_>, cancel: &Cancel) -> Result<Configured> {
         let mut entropy = [0; 64];
         rustix::rand::getrandom(&mut entropy, rustix::rand::GetRandomFlags::empty()).map_err(
             |error| {
@@ -147,8 +165,9 @@ impl Guest {
         let request = Request::Configure(Configure {
             time_unix_ns: now_unix_ns(),
             entropy_hex: hex::encode(entropy),
-            hostname: hostname.to_owned(),
-            scratch_device: scratch_device.map(str::to_owned),
+            hostname: wanted.hostname.to_owned(),
+            scratch_device: wanted.scratch_device.map(str::to_owned),
+            baseline_device: wanted.baseline_device.map(str::to_owned),
         });
         match self.ask(&request, "configuring", CONFIGURE_TIMEOUT, cancel)? {
             Reply::Configured(configured) => Ok(configured),

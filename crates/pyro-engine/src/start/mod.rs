@@ -21,6 +21,7 @@ mod scratch;
 mod templates;
 
 pub use host_facts::HostFacts;
+pub(crate) use scratch::e2fs_tool;
 pub use scratch::{DEFAULT_SCRATCH_MIB, Scratch};
 use templates::InUse;
 pub use templates::{TemplateInfo, Templates};
@@ -28,7 +29,7 @@ pub use templates::{TemplateInfo, Templates};
 use crate::environments::Installed;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
-use crate::guest::Guest;
+use crate::guest::{Configuration, Guest};
 use crate::layout::Layout;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec, VmmError};
@@ -44,6 +45,11 @@ const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The guest's device for [`Scratch`]; the base is `/dev/vda`.
 const SCRATCH_DEVICE: &str = "/dev/vdb";
+/// The guest's device for [`Wanted::baseline`].
+const BASELINE_DEVICE: &str = "/dev/vdc";
+/// Virtual size of every baseline drive, also of one that is not used: the
+/// size is part of the frozen device state, so one template serves all.
+pub const BASELINE_DRIVE_BYTES: u64 = 256 << 30;
 
 /// What is wanted.
 pub struct Wanted<'a> {
@@ -59,6 +65,19 @@ pub struct Wanted<'a> {
     pub backend: BackendChoice,
     /// The writable layer.
     pub scratch: &'a Scratch,
+    /// What `/workspace` begins with: an ext4 image of
+    /// [`BASELINE_DRIVE_BYTES`], open for reading; none for nothing.
+    pub baseline: Option<&'a File>,
+}
+
+impl Wanted<'_> {
+    fn configuration(&self) -> Configuration<'_> {
+        Configuration {
+            hostname: self.hostname,
+            scratch_device: Some(SCRATCH_DEVICE),
+            baseline_device: self.baseline.map(|_| BASELINE_DEVICE),
+        }
+    }
 }
 
 /// A guest that takes commands, and how it came up.
@@ -128,7 +147,7 @@ fn is_no_proof(error: &Error) -> bool {
 /// `confinement` where namespaces cannot be made.
 pub fn start_on_host(hostname: &str, cancel: &Cancel) -> Result<Started> {
     let mut guest = Guest::connect(pyro_vmm::process::start()?, RESTORE_TIMEOUT, cancel)?;
-    guest.configure(hostname, None, cancel)?;
+    guest.configure(&Configuration::without_machine(hostname), cancel)?;
     Ok(Started {
         guest,
         execution_mode: ExecutionMode::HostCompat,
@@ -173,7 +192,7 @@ fn start_with(
 /// As [`start`].
 pub fn cold_boot(wanted: &Wanted<'_>, backend: &dyn Backend, cancel: &Cancel) -> Result<Guest> {
     let mut guest = boot(backend, &machine_spec(wanted)?, cancel)?;
-    guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    guest.configure(&wanted.configuration(), cancel)?;
     Ok(guest)
 }
 
@@ -228,7 +247,7 @@ fn clone(
     let loaded = began.elapsed();
     let mut guest = Guest::connect(machine, RESTORE_TIMEOUT, cancel)?;
     let answered = began.elapsed();
-    let configured = guest.configure(wanted.hostname, Some(SCRATCH_DEVICE), cancel)?;
+    let configured = guest.configure(&wanted.configuration(), cancel)?;
     tracing::debug!(
         "clone: loaded after {loaded:.1?}, answered after {answered:.1?}, configured after {:.1?} ({})",
         began.elapsed(),
@@ -243,10 +262,12 @@ fn freeze(
     dir: &std::path::Path,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut spec = machine_spec(wanted)?;
-    if let Some(scratch) = spec.drives.last_mut() {
-        scratch.file = wanted.scratch.blank()?;
-    }
+    let mut spec = machine_spec(&Wanted {
+        baseline: None,
+        ..*wanted
+    })?;
+    // The second is scratch's.
+    spec.drives[1].file = wanted.scratch.blank()?;
     let machine = backend.boot(&spec, Some(dir))?;
     let mut guest = Guest::connect(machine, BOOT_TIMEOUT, cancel)?;
     if let Err(error) = guest.warm_up(cancel) {
@@ -293,6 +314,14 @@ fn machine_spec(wanted: &Wanted<'_>) -> Result<MachineSpec> {
             Drive {
                 file: share(&wanted.scratch.file)?,
                 read_only: false,
+                durable: false,
+            },
+            Drive {
+                file: match wanted.baseline {
+                    Some(image) => share(image)?,
+                    None => wanted.scratch.no_baseline()?,
+                },
+                read_only: true,
                 durable: false,
             },
         ],

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -106,6 +107,17 @@ impl Scratch {
         made.map_err(failed)
     }
 
+    /// A drive of a baseline's size with nothing on it, open for reading only,
+    /// as a VMM demands of a drive that it must not write.
+    pub(super) fn no_baseline(&self) -> Result<File> {
+        let failed = Error::io("make a blank disk in", &self.folder);
+        let made = nameless(&self.folder).and_then(|file| {
+            file.set_len(super::BASELINE_DRIVE_BYTES)?;
+            File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        });
+        made.map_err(failed)
+    }
+
     fn copied(source: &File, folder: &Path) -> Result<Self> {
         let file = nameless(folder).map_err(Error::io("make a scratch image in", folder))?;
         copy_sparse(source, &file).map_err(Error::io("copy a scratch image into", folder))?;
@@ -195,7 +207,7 @@ fn format(path: &Path, size_mib: u64, kind: Kind) -> Result<()> {
         .map_err(Error::io("open", path))?;
     file.set_len(size_mib << 20)
         .map_err(Error::io("size", path))?;
-    let output = Command::new("mke2fs")
+    let output = e2fs_tool("mke2fs")
         .args(["-q", "-F", "-t", "ext4", "-m", "0"])
         // Nothing is reserved for growth, and the guest is told to leave the
         // inode tables alone: holes of the file read as zeros already, also
@@ -209,7 +221,6 @@ fn format(path: &Path, size_mib: u64, kind: Kind) -> Result<()> {
             "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0",
         ])
         .arg(path)
-        .env("PATH", search_path())
         .output()
         .map_err(|error| {
             Error::runtime("mke2fs_missing", format!("cannot run mke2fs: {error}"))
@@ -223,6 +234,13 @@ fn format(path: &Path, size_mib: u64, kind: Kind) -> Result<()> {
         "mke2fs",
         format!("mke2fs failed on {}: {words}", path.display()),
     ))
+}
+
+/// A program of e2fsprogs.
+pub fn e2fs_tool(name: &str) -> Command {
+    let mut tool = Command::new(name);
+    tool.env("PATH", search_path());
+    tool
 }
 
 /// An ordinary user's PATH often lacks the folders mke2fs is in.

@@ -166,6 +166,7 @@ impl OneShot {
             hostname: &hostname,
             backend: self.spec.backend,
             scratch: &scratch,
+            baseline: None,
         };
         let started = start::start(layout, &wanted, events, cancel);
         self.scratch = Some(scratch);

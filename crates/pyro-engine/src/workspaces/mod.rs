@@ -17,6 +17,7 @@ pub mod payloads;
 mod prune;
 mod reach;
 mod record;
+mod seed;
 mod state;
 mod store;
 pub mod supervisor;
@@ -35,7 +36,8 @@ use payloads::{
     WorkspaceLogs, WorkspaceState,
 };
 use reach::{GONE_TIMEOUT, decode};
-use record::{LAYOUT_VERSION, Record, Spec};
+use record::{LAYOUT_VERSION, Record, Spec, WorkspaceSeed};
+use seed::{Baselines, Source};
 use state::Phase;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -70,6 +72,8 @@ pub struct NewWorkspace {
     pub name: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// A directory or archive of the host that `/workspace` begins with.
+    pub seed_path: Option<String>,
 }
 
 /// Which workspaces of a list.
@@ -103,7 +107,8 @@ impl Workspaces {
     ///
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
-    /// `no_memory`, and everything that can happen to a machine; nothing is
+    /// `no_memory`, those of a seed (`source_missing`, `source_kind`,
+    /// `source_io`, `source_changed`, `bad_archive`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
         &self,
@@ -112,17 +117,29 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Workspace> {
-        let record = Self::first_record(wanted)?;
+        let mut record = Self::first_record(wanted)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
+        let source = wanted.seed_path.as_deref().map(Source::find).transpose()?;
         store::sweep(&self.store);
+        let baselines = Baselines::new(&self.layout);
+        baselines.tidy();
+        let mut baseline = None;
+        if let Some(source) = &source {
+            let made = baselines.ensure(source, events, cancel)?;
+            record.seed = WorkspaceSeed::manual(source, &made);
+            baseline = Some(made);
+        }
         let folder = self.store.create(&record)?;
         events.event(Event::Phase {
             prefix: "workspace",
             name: "create",
             fields: vec![("workspace_id", folder.id.clone())],
         });
-        let made = self.start_in(&folder, events, cancel);
+        let linked = baseline.map_or(Ok(()), |baseline| {
+            baselines.link(&baseline.key, &folder.baseline())
+        });
+        let made = linked.and_then(|()| self.start_in(&folder, events, cancel));
         if made.is_err() {
             // The supervisor removes it; where none came up, nobody else does.
             if let Ok(Some(lock)) = self.lock_within(&folder, GONE_TIMEOUT) {
@@ -153,6 +170,7 @@ impl Workspaces {
                 disk_mib: wanted.disk_mib,
                 backend: wanted.backend,
             },
+            seed: WorkspaceSeed::default(),
             environment_version: None,
             created_at: now,
             last_activity_at: now,
@@ -311,8 +329,8 @@ impl Workspaces {
         }
         match lock {
             Some(lock) => folder.remove(lock)?,
-            // Its supervisor has removed it.
-            None if !folder.path().is_dir() => {}
+            // Its supervisor has removed it, or is about to have.
+            None if !folder.path().is_dir() => folder.bury()?,
             None => {
                 return Err(Error::runtime(
                     "supervisor",

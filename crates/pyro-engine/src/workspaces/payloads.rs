@@ -2,7 +2,7 @@
 //!
 //! Owns: the shapes. Refuses: behaviour.
 
-pub use super::record::{LastCommand, StopReason};
+pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub struct Workspace {
     pub accelerator: Option<String>,
     /// Always `/workspace`.
     pub workspace_path: String,
+    /// What `/workspace` began with.
+    pub workspace_seed: WorkspaceSeed,
     /// Commands since the last reset.
     pub command_count: u64,
     /// The last of them.

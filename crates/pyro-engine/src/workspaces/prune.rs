@@ -1,11 +1,14 @@
 //! Removing workspaces that nobody used for long.
 //!
-//! Owns: which ones are old. Refuses: one that runs; stopped ones only.
+//! Owns: which ones are old; images of seeds that none has any more go with
+//! them. Refuses: one that runs; stopped ones only.
 
 use super::Workspaces;
 use super::payloads::{PrunedWorkspaces, WorkspaceState};
+use super::seed::Baselines;
 use super::{Filter, unix_now};
 use crate::error::{Error, Result};
+use std::time::Duration;
 
 impl Workspaces {
     /// Deletes every stopped workspace whose last change is older than that,
@@ -35,6 +38,8 @@ impl Workspaces {
             pruned.freed_bytes += row.disk_used_bytes;
             pruned.deleted_workspace_ids.push(row.workspace_id);
         }
+        let unused = Duration::from_secs_f64(age_seconds);
+        pruned.freed_bytes += Baselines::new(&self.layout).sweep(unused, dry_run);
         pruned.deleted_workspace_ids.sort();
         pruned.count = pruned.deleted_workspace_ids.len();
         Ok(pruned)

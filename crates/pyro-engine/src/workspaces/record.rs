@@ -3,6 +3,8 @@
 //! Owns: the record's shape and version. Refuses: guessing; a record of a
 //! newer layout is refused by name.
 
+use super::payloads::WORKSPACE_PATH;
+use super::seed::{Baseline, Source};
 use super::state::Phase;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Version of the record. A newer one is left alone.
 pub const LAYOUT_VERSION: u32 = 1;
+/// A seed of nothing.
+const EMPTY: &str = "empty";
 
 /// `workspace.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +23,8 @@ pub struct Record {
     pub name: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub spec: Spec,
+    #[serde(default)]
+    pub seed: WorkspaceSeed,
     pub environment_version: Option<String>,
     /// Unix time in seconds, as all times here.
     pub created_at: f64,
@@ -45,6 +51,65 @@ pub struct Spec {
     pub ttl_seconds: u64,
     pub disk_mib: u64,
     pub backend: BackendChoice,
+}
+
+/// What `/workspace` began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct WorkspaceSeed {
+    /// `empty`, `directory` or `tar_archive`.
+    pub mode: String,
+    /// Where it came from: a path of the host, links resolved.
+    pub seed_path: Option<String>,
+    /// Where it is in the guest.
+    pub destination: String,
+    /// Files, directories and links in it.
+    pub entry_count: u64,
+    /// Bytes of its files.
+    pub bytes_written: u64,
+    /// `manual_seed_path` or `empty`.
+    pub origin_kind: String,
+    /// What the origin calls itself; none for these two kinds.
+    pub origin_ref: Option<String>,
+    /// Whether only files that Git tracks were taken.
+    pub tracked_only: bool,
+    /// Sockets, FIFOs and devices that were passed over.
+    pub skipped: u64,
+}
+
+impl WorkspaceSeed {
+    /// What came from a path.
+    pub fn manual(source: &Source, baseline: &Baseline) -> Self {
+        Self {
+            mode: source.kind.mode().into(),
+            seed_path: Some(source.path.display().to_string()),
+            entry_count: baseline.entry_count,
+            bytes_written: baseline.bytes_written,
+            origin_kind: "manual_seed_path".into(),
+            skipped: baseline.skipped,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is no baseline image.
+    pub fn is_empty(&self) -> bool {
+        self.mode == EMPTY
+    }
+}
+
+impl Default for WorkspaceSeed {
+    fn default() -> Self {
+        Self {
+            mode: EMPTY.into(),
+            seed_path: None,
+            destination: WORKSPACE_PATH.into(),
+            entry_count: 0,
+            bytes_written: 0,
+            origin_kind: EMPTY.into(),
+            origin_ref: None,
+            tracked_only: false,
+            skipped: 0,
+        }
+    }
 }
 
 /// Why it has no machine.

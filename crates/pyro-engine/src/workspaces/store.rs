@@ -6,6 +6,7 @@
 //! |- lock               held by the supervisor while it lives, else by whoever mends or removes
 //! |- supervisor.sock    the supervisor listens here
 //! |- supervisor.log     its stderr, the last start only
+//! |- baseline.ext4      what it began with, if anything; another name of a file in <state>/baselines
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
 //! `- commands/          the journal (journal.rs)
@@ -149,6 +150,12 @@ impl Folder {
         self.file("scratch.ext4")
     }
 
+    /// The image of what it began with.
+    #[must_use]
+    pub fn baseline(&self) -> PathBuf {
+        self.file("baseline.ext4")
+    }
+
     /// The disk of a reset, until its machine runs.
     #[must_use]
     pub fn fresh_scratch(&self) -> PathBuf {
@@ -255,10 +262,33 @@ impl Folder {
     /// # Errors
     /// `io`.
     pub fn remove(&self, lock: File) -> Result<()> {
-        let gone = self.path.with_file_name(format!(".deleted-{}", self.id));
-        std::fs::rename(&self.path, &gone).map_err(Error::io("rename", &self.path))?;
+        std::fs::rename(&self.path, self.grave()).map_err(Error::io("rename", &self.path))?;
         drop(lock);
-        std::fs::remove_dir_all(&gone).map_err(Error::io("remove", &gone))
+        self.bury()
+    }
+
+    /// Where its files are once it is gone, until they are.
+    fn grave(&self) -> PathBuf {
+        self.path.with_file_name(format!(".deleted-{}", self.id))
+    }
+
+    /// Removes what [`Self::remove`] of this or another process has left.
+    ///
+    /// # Errors
+    /// `io`.
+    pub fn bury(&self) -> Result<()> {
+        let grave = self.grave();
+        // Two at once take each other's files away.
+        for _ in 0..8 {
+            match std::fs::remove_dir_all(&grave) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => return other.map_err(Error::io("remove", &grave)),
+            }
+            if !grave.exists() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

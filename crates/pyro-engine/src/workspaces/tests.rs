@@ -11,6 +11,7 @@ pub(super) fn record(id: &str, name: Option<&str>) -> Record {
         disk_mib: 4096,
         backend: BackendChoice::Auto,
         name: name.map(str::to_owned),
+        seed_path: None,
         labels: BTreeMap::new(),
     };
     Record {

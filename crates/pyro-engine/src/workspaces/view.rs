@@ -49,6 +49,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         backend: machine.map(|machine| machine.backend.clone()),
         accelerator: machine.and_then(|machine| machine.accelerator.clone()),
         workspace_path: WORKSPACE_PATH.into(),
+        workspace_seed: record.seed.clone(),
         command_count: record.command_count,
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,

@@ -138,6 +138,7 @@ impl Subject {
             hostname,
             backend,
             scratch: &scratch,
+            baseline: None,
         };
         let began = Instant::now();
         let started = start::start(&place.layout, &wanted, &NoEvents, &Cancel::default())?;

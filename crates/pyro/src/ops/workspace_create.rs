@@ -48,6 +48,10 @@ pub struct WorkspaceCreateRequest {
     #[command(flatten)]
     #[serde(default)]
     pub labels: Labels,
+    /// A directory, .tar, .tar.gz, .tgz or .tar.zst of this host that /workspace begins with
+    #[arg(long, value_name = "PATH")]
+    #[serde(default)]
+    pub seed_path: Option<String>,
     /// VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker where KVM works, otherwise QEMU
     #[arg(long, value_name = "BACKEND", value_parser = vm_spec::backend_parser())]
     #[serde(default)]
@@ -64,6 +68,7 @@ impl Operation for WorkspaceCreate {
     const EFFECT: Effect = Effect::Changes;
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace create debian:12 --name demo",
+        "pyro workspace create debian:12 --seed-path .",
         "pyro workspace create debian:12 --label task=42 --id-only",
     ];
     const ONLY: Option<(&'static str, &'static str)> = Some(("id-only", "workspace_id"));
@@ -80,6 +85,7 @@ impl Operation for WorkspaceCreate {
             backend: pyro.backend(request.backend)?,
             name: request.name,
             labels: request.labels.0,
+            seed_path: request.seed_path,
         };
         pyro.workspaces
             .create(&pyro.environments, &wanted, context.events, context.cancel)

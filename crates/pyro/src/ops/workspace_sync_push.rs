@@ -15,7 +15,7 @@ pub struct WorkspaceSyncPushRequest {
     /// Id or unique name of a workspace
     #[arg(value_name = "WORKSPACE")]
     pub workspace_id: String,
-    /// Directory, .tar, .tar.gz or .tgz of this host
+    /// Directory, .tar, .tar.gz, .tgz or .tar.zst of this host
     #[arg(value_name = "SOURCE")]
     pub source_path: String,
     /// Directory below `/workspace`, made when it is missing

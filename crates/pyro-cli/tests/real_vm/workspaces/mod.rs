@@ -7,6 +7,7 @@ mod diff;
 mod files;
 mod life;
 mod rounds;
+mod seeds;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 //! ```text
 //!   directory --pack--> tar in an unnamed file --.
 //!   .tar -------------------------------------- +--> agent unpacks below dest
-//!   .tar.gz, .tgz --unpack the gzip------------ '
+//!   .tar.gz, .tgz, .tar.zst --decompress-------- '
 //! ```
 //!
 //! Owns: packing a directory as it is: modes, times, links as links, empty
@@ -15,13 +15,13 @@ use super::{absolute, asked, path};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::asks;
-use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
+use crate::workspaces::seed::{Kind, Source};
 use pyro_proto::messages::files::PutArchive;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Content as a tar.
 struct Packed {
@@ -51,7 +51,7 @@ impl Workspaces {
         let destination = path(dest)?;
         // Before the packing, which may take long.
         self.status(wanted)?;
-        let source = resolved(source)?;
+        let source = Source::find(source)?;
         let mut packed = packed(&source)?;
         let request = PutArchive {
             destination: destination.clone(),
@@ -63,7 +63,7 @@ impl Workspaces {
                 packed
                     .tar
                     .rewind()
-                    .map_err(Error::io("read the packed", &source))?;
+                    .map_err(Error::io("read the packed", &source.path))?;
                 let mut deleted = Vec::new();
                 let unpacked = asks::put(link, &request, &mut packed.tar, |gone| {
                     deleted.push(absolute(gone.path.bytes()));
@@ -77,7 +77,7 @@ impl Workspaces {
             execution_mode: workspace.execution_mode,
             workspace_sync: WorkspaceSync {
                 mode: packed.mode.to_owned(),
-                source_path: source.display().to_string(),
+                source_path: source.path.display().to_string(),
                 destination: asked(&destination),
                 entry_count: unpacked.entry_count,
                 bytes_written: unpacked.bytes_written,
@@ -88,51 +88,19 @@ impl Workspaces {
     }
 }
 
-fn resolved(source: &str) -> Result<PathBuf> {
-    let expanded = expand_home(source);
-    expanded.canonicalize().map_err(|error| {
-        Error::invalid(
-            "source_missing",
-            format!("cannot find the source {}: {error}", expanded.display()),
-        )
-        .hint("name a directory, or a .tar, .tar.gz or .tgz file of this host")
-    })
-}
-
-fn packed(source: &Path) -> Result<Packed> {
-    let name = source
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    if source.is_dir() {
-        return directory(source);
+fn packed(source: &Source) -> Result<Packed> {
+    if source.kind == Kind::Directory {
+        return directory(&source.path);
     }
-    let file = File::open(source).map_err(Error::io("open", source))?;
-    let tar = if ends(&[".tar"]) {
-        file
-    } else if ends(&[".tar.gz", ".tgz"]) {
-        let mut tar =
-            tempfile::tempfile().map_err(Error::io("make a file in", &std::env::temp_dir()))?;
-        std::io::copy(
-            &mut flate2::bufread::MultiGzDecoder::new(BufReader::new(file)),
-            &mut tar,
-        )
-        .map_err(Error::io("decompress", source))?;
-        tar
-    } else {
-        return Err(Error::invalid(
-            "source_kind",
-            format!("{} is neither a directory nor an archive", source.display()),
-        )
-        .hint("name a directory, or a .tar, .tar.gz or .tgz file of this host"));
-    };
-    let size = tar.metadata().map_err(Error::io("read", source))?.len();
+    let tar = source.tar(&std::env::temp_dir())?;
+    let size = tar
+        .metadata()
+        .map_err(Error::io("read", &source.path))?
+        .len();
     Ok(Packed {
         tar,
         size,
-        mode: "tar_archive",
+        mode: source.kind.mode(),
         skipped: 0,
     })
 }
@@ -158,7 +126,7 @@ fn directory(source: &Path) -> Result<Packed> {
     Ok(Packed {
         tar,
         size,
-        mode: "directory",
+        mode: Kind::Directory.mode(),
         skipped,
     })
 }

@@ -277,6 +277,21 @@ impl Live {
         self.finish();
     }
 
+    /// What it began with, if that is anything.
+    fn baseline(&self) -> Result<Option<File>> {
+        if lock(&self.record).seed.is_empty() {
+            return Ok(None);
+        }
+        let path = self.folder.baseline();
+        File::open(&path).map(Some).map_err(|error| {
+            Error::runtime(
+                "baseline_missing",
+                format!("cannot open the baseline {}: {error}", path.display()),
+            )
+            .hint("export what you need from its disk, then delete the workspace")
+        })
+    }
+
     /// The disk there is, or a new one for a workspace that is being made.
     fn scratch(&self) -> Result<Scratch> {
         let path = self.folder.scratch();
@@ -327,6 +342,7 @@ impl Live {
             .environments
             .ensure(&spec.environment, events, cancel)?;
         let hostname = format!("pyro-{}", self.folder.id);
+        let baseline = self.baseline()?;
         let started = start::start(
             &self.layout,
             &Wanted {
@@ -336,6 +352,7 @@ impl Live {
                 hostname: &hostname,
                 backend: spec.backend,
                 scratch,
+                baseline: baseline.as_ref(),
             },
             events,
             cancel,

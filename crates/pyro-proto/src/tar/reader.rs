@@ -4,8 +4,8 @@
 //! jumping: it reads forward only, so any stream will do.
 //!
 //! ```text
-//!   next --> [g skipped] [x] [L] [K] header [map] --> Member
-//!   data --> (offset, bytes) ... until the member's end; next() skips the rest
+//!   next_member --> [g skipped] [x] [L] [K] header [map] --> Member
+//!   data        --> (offset, bytes) ... until the member's end; the next skips the rest
 //! ```
 
 use super::header::Header;
@@ -117,7 +117,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next member; none at the end.
-    pub fn next(&mut self) -> io::Result<Option<Member>> {
+    pub fn next_member(&mut self) -> io::Result<Option<Member>> {
         let rest = self.rest();
         self.skip(rest)?;
         self.map = Map::default();
@@ -248,6 +248,11 @@ impl<R: Read> Reader<R> {
             }
         }
         Ok(left)
+    }
+
+    /// Where the member's data is in its file; the rest are holes.
+    pub fn map(&self) -> &Map {
+        &self.map
     }
 
     fn rest(&self) -> u64 {

@@ -19,6 +19,7 @@ mod sparse;
 mod writer;
 
 pub use reader::{Kind, Member, Reader};
+pub use sparse::{Map, Piece};
 pub use writer::{NewMember, Writer};
 
 use std::io;

@@ -8,7 +8,7 @@ use std::io::Write;
 fn all(bytes: &[u8]) -> io::Result<Vec<(Member, Vec<u8>)>> {
     let mut reader = Reader::new(bytes);
     let mut found = Vec::new();
-    while let Some(member) = reader.next()? {
+    while let Some(member) = reader.next_member()? {
         let (mut data, mut buffer) = (Vec::new(), [0; 100]);
         while let Some((offset, count)) = reader.data(&mut buffer)? {
             if offset > 1 << 20 {

@@ -1,0 +1,304 @@
+//! A directory of the host as a tree.
+//!
+//! Owns: looking at it without following a link, and reading its files while
+//! making sure that they are what was looked at. Refuses: sockets, FIFOs and
+//! devices (passed over, counted), files that cannot be read (named).
+
+use super::image::{Contents, Fill};
+use super::tree::{File as Inode, Meta, Node, Tree};
+use crate::error::{Error, Result};
+use pyro_proto::tar::{Map, Piece};
+use rustix::fs::SeekFrom;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Smaller files are not worth a look for holes.
+const SPARSE_BYTES: u64 = 64 << 10;
+
+/// What was found.
+pub struct Walked {
+    pub tree: Tree,
+    /// By number of file.
+    files: Vec<Found>,
+    /// Sockets, FIFOs and devices.
+    pub skipped: u64,
+    /// Says what `stat` said of everything: the same again means the same tree.
+    pub fingerprint: [u8; 32],
+    /// The latest change of an inode, Unix seconds.
+    pub newest: i64,
+}
+
+struct Found {
+    path: PathBuf,
+    stat: Stat,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    device: u64,
+    inode: u64,
+    size: u64,
+    mtime: (i64, i64),
+    ctime: (i64, i64),
+}
+
+impl From<&Metadata> for Stat {
+    fn from(found: &Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.len(),
+            mtime: (found.mtime(), found.mtime_nsec()),
+            ctime: (found.ctime(), found.ctime_nsec()),
+        }
+    }
+}
+
+/// Looks at everything below `root`.
+///
+/// # Errors
+/// `source_io` naming the path, `bad_source` when no image can hold it.
+pub fn walk(root: &Path) -> Result<Walked> {
+    let found = std::fs::symlink_metadata(root).map_err(failed("read", root))?;
+    let mut walk = Walk {
+        tree: Tree::new(meta(&found)),
+        files: Vec::new(),
+        names: HashMap::new(),
+        skipped: 0,
+        stats: Sha256::new(),
+        newest: found.ctime(),
+    };
+    walk.note(root, &found);
+    walk.below(root, &mut Vec::new())?;
+    Ok(Walked {
+        tree: walk.tree,
+        files: walk.files,
+        skipped: walk.skipped,
+        fingerprint: walk.stats.finalize().into(),
+        newest: walk.newest,
+    })
+}
+
+struct Walk {
+    tree: Tree,
+    files: Vec<Found>,
+    /// Files with several names.
+    names: HashMap<(u64, u64), usize>,
+    skipped: u64,
+    stats: Sha256,
+    newest: i64,
+}
+
+impl Walk {
+    fn note(&mut self, path: &Path, found: &Metadata) {
+        let stat = Stat::from(found);
+        self.newest = self.newest.max(stat.ctime.0);
+        let path = path.as_os_str().as_bytes();
+        self.stats.update((path.len() as u64).to_le_bytes());
+        self.stats.update(path);
+        self.stats.update(found.mode().to_le_bytes());
+        for number in [stat.device, stat.inode, stat.size] {
+            self.stats.update(number.to_le_bytes());
+        }
+        for (seconds, nanoseconds) in [stat.mtime, stat.ctime] {
+            self.stats.update(seconds.to_le_bytes());
+            self.stats.update(nanoseconds.to_le_bytes());
+        }
+    }
+
+    fn below(&mut self, folder: &Path, name: &mut Vec<u8>) -> Result<()> {
+        let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut entries = listed.map_err(failed("list", folder))?;
+        // The fingerprint must not depend on the order of the folder.
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let length = name.len();
+            if length > 0 {
+                name.push(b'/');
+            }
+            name.extend_from_slice(entry.file_name().as_bytes());
+            self.entry(&path, name)?;
+            name.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, name: &mut Vec<u8>) -> Result<()> {
+        let found = std::fs::symlink_metadata(path).map_err(failed("read", path))?;
+        let kind = found.file_type();
+        let node = if kind.is_dir() {
+            Node::Folder(meta(&found))
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(path).map_err(failed("read", path))?;
+            Node::Symlink(meta(&found), target.into_os_string().as_bytes().to_vec())
+        } else if kind.is_file() {
+            Node::File(self.file(path, &found)?)
+        } else {
+            self.skipped += 1;
+            return Ok(());
+        };
+        self.note(path, &found);
+        self.tree.put(name, node).map_err(|why| {
+            Error::invalid(
+                "bad_source",
+                format!("{} cannot be in a workspace: {why}", path.display()),
+            )
+            .hint("leave it out of the seed")
+        })?;
+        if kind.is_dir() {
+            self.below(path, name)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, found: &Metadata) -> Result<usize> {
+        let stat = Stat::from(found);
+        let key = (stat.device, stat.inode);
+        if let Some(number) = self.names.get(&key) {
+            return Ok(*number);
+        }
+        let map = if found.len() > SPARSE_BYTES && found.blocks() * 512 < found.len() {
+            holes(path, found.len())?
+        } else {
+            Map::whole(found.len())
+        };
+        let number = self
+            .tree
+            .add_file(Inode::new(meta(found), found.len(), &map));
+        self.files.push(Found {
+            path: path.to_owned(),
+            stat,
+        });
+        if found.nlink() > 1 {
+            self.names.insert(key, number);
+        }
+        Ok(number)
+    }
+}
+
+fn meta(found: &Metadata) -> Meta {
+    Meta {
+        mode: (found.mode() & 0o7777) as u16,
+        mtime: (
+            found.mtime(),
+            u32::try_from(found.mtime_nsec()).unwrap_or(0),
+        ),
+    }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |error| {
+        Error::runtime(
+            "source_io",
+            format!("cannot {what} {}: {error}", path.display()),
+        )
+        .hint("make it readable, or leave it out of the seed")
+    }
+}
+
+/// Where the data of a sparse file is.
+fn holes(path: &Path, size: u64) -> Result<Map> {
+    let file = File::open(path).map_err(failed("open", path))?;
+    let mut map = Map::default();
+    let mut offset = 0;
+    while offset < size {
+        let begin = match rustix::fs::seek(&file, SeekFrom::Data(offset)) {
+            Ok(begin) => begin,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(error) => return Err(failed("read", path)(error.into())),
+        };
+        let end = rustix::fs::seek(&file, SeekFrom::Hole(begin))
+            .map_err(|error| failed("read", path)(error.into()))?;
+        let end = end.min(size);
+        if begin >= end
+            || map
+                .push(Piece {
+                    offset: begin,
+                    length: end - begin,
+                })
+                .is_err()
+        {
+            // Too many pieces: then without its holes.
+            return Ok(Map::whole(size));
+        }
+        offset = end;
+    }
+    Ok(map)
+}
+
+impl Contents for Walked {
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn each(&mut self, fill: &mut Fill<'_>) -> Result<()> {
+        for (number, found) in self.files.iter().enumerate() {
+            let inode = &self.tree.files()[number];
+            let file = File::open(&found.path).map_err(failed("open", &found.path))?;
+            let same = |file: &File| {
+                file.metadata()
+                    .is_ok_and(|now| Stat::from(&now) == found.stat)
+            };
+            if !same(&file) {
+                return Err(changed(&found.path));
+            }
+            let mut reader = Pieces {
+                file: &file,
+                pieces: &inode.data,
+                done: 0,
+            };
+            let filled = fill(number, &mut reader);
+            if !same(&file) {
+                return Err(changed(&found.path));
+            }
+            filled.map_err(|error| match error.code {
+                "source_io" => failed("read", &found.path)(std::io::Error::other(error.message)),
+                _ => error,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::runtime(
+        "source_changed",
+        format!("{} changed while it was read", path.display()),
+    )
+    .hint("try again when nothing writes there")
+}
+
+/// The data of a file without its holes.
+struct Pieces<'a> {
+    file: &'a File,
+    pieces: &'a [Piece],
+    done: u64,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some((piece, rest)) = self.pieces.split_first() else {
+            return Ok(0);
+        };
+        let left = piece.length - self.done;
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let count = self
+            .file
+            .read_at(&mut buffer[..most], piece.offset + self.done)?;
+        self.done += count as u64;
+        if self.done == piece.length {
+            (self.pieces, self.done) = (rest, 0);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,370 @@
+//! A tree as an ext4 image.
+//!
+//! Owns: the image's layout, its size, and its key: a hash of every name,
+//! attribute and content, taken while they are written. Refuses: owners other
+//! than root, and an image beyond its drive.
+//!
+//! ```text
+//!   /            (also ext4's own lost+found)
+//!   /tree/       what is the lower layer of /workspace
+//! ```
+//!
+//! The same tree makes the same bytes: nothing in the image is random or of
+//! the time it is made.
+
+use super::odd_names::OddNames;
+use super::tree::{Meta, Node, Tree};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::start::BASELINE_DRIVE_BYTES;
+use mkext4::{FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Where the tree is in the image; the agent mounts it.
+const FOLDER: &str = "tree";
+const UUID: [u8; 16] = *b"pyro's baseline!";
+/// Blocks of the journal, which nobody ever writes to: the fewest there are.
+const JOURNAL_BLOCKS: u32 = 1024;
+const BLOCK_BYTES: u64 = 4096;
+/// Room for the journal and what every file system has.
+const RESERVE_BYTES: u64 = 32 << 20;
+/// An image that does not fit is tried larger.
+const TRIES: u32 = 3;
+
+/// Takes the contents of one file, by number, without its holes.
+pub type Fill<'a> = dyn FnMut(usize, &mut dyn Read) -> Result<()> + 'a;
+
+/// A tree whose contents can be read, in any order.
+pub trait Contents {
+    fn tree(&self) -> &Tree;
+    /// Hands out every file that has a name.
+    fn each(&mut self, fill: &mut Fill<'_>) -> Result<()>;
+}
+
+/// What was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Names the content.
+    pub key: String,
+    /// Names in the tree.
+    pub entry_count: u64,
+    /// Bytes of its files.
+    pub bytes_written: u64,
+}
+
+/// Writes the image into an empty file that has a path.
+///
+/// # Errors
+/// `source_io`, `source_changed`, `seed_too_large`, `no_space`, `io`,
+/// `cancelled`.
+pub fn write(
+    contents: &mut dyn Contents,
+    file: &File,
+    path: &Path,
+    events: &dyn EventSink,
+    cancel: &Cancel,
+) -> Result<Written> {
+    let planned = Plan::new(contents.tree(), path)?;
+    file.set_len(planned.layout.image_len())
+        .map_err(Error::io("size", path))?;
+    let mut sink = Sink { file };
+    let mut writer = planned
+        .layout
+        .writer(&mut sink)
+        .map_err(|error| failed(error, path))?;
+    let files = contents.tree().files().len();
+    let mut digests = vec![None; files];
+    let (mut done, mut shown) = (0u64, 0u64);
+    contents.each(&mut |number, reader| {
+        if cancel.is_cancelled() {
+            return Err(Error::runtime("cancelled", "cancelled while seeding"));
+        }
+        let mut hashed = Hashed {
+            reader,
+            hash: Sha256::new(),
+            bytes: 0,
+            failed: None,
+        };
+        if let Some(handle) = planned.fillable.get(&number) {
+            let filled = writer.fill(*handle, &mut hashed);
+            if let Some(error) = hashed.failed {
+                return Err(Error::runtime("source_io", error.to_string()));
+            }
+            filled.map_err(|error| failed(error, path))?;
+        }
+        digests[number] = Some(hashed.hash.finalize());
+        done += hashed.bytes;
+        if done - shown >= 16 << 20 {
+            shown = done;
+            events.event(Event::Progress {
+                label: "seed".into(),
+                done,
+                total: Some(planned.bytes_stored),
+            });
+        }
+        Ok(())
+    })?;
+    writer.finish().map_err(|error| failed(error, path))?;
+    planned.odd_names.apply(path)?;
+    file.set_len(BASELINE_DRIVE_BYTES)
+        .map_err(Error::io("size", path))?;
+    let tree = contents.tree();
+    Ok(Written {
+        key: key(tree, &digests),
+        entry_count: tree.len() as u64,
+        bytes_written: planned.bytes,
+    })
+}
+
+struct Plan {
+    layout: mkext4::Layout,
+    /// Files with data, by number.
+    fillable: HashMap<usize, InodeHandle>,
+    odd_names: OddNames,
+    bytes: u64,
+    bytes_stored: u64,
+}
+
+impl Plan {
+    fn new(tree: &Tree, path: &Path) -> Result<Self> {
+        let mut size = estimate(tree);
+        let mut tries = 1;
+        loop {
+            if size > BASELINE_DRIVE_BYTES {
+                return Err(Error::invalid(
+                    "seed_too_large",
+                    format!("the seed needs {} MiB", size >> 20),
+                )
+                .hint("a seed of up to 256 GiB fits; leave large files out"));
+            }
+            match Self::of_size(tree, size) {
+                Ok(plan) => return Ok(plan),
+                Err(_) if tries < TRIES => {
+                    size = size.saturating_mul(2);
+                    tries += 1;
+                }
+                Err(error) => return Err(failed(error, path)),
+            }
+        }
+    }
+
+    fn of_size(tree: &Tree, size_bytes: u64) -> mkext4::Result<Self> {
+        let mut options = Options::new(size_bytes, UUID, 0);
+        options.inodes = InodeCount::Exact(inodes(tree));
+        options.reserved_percent = 0;
+        options.journal_blocks = Some(JOURNAL_BLOCKS);
+        let mut builder = FsBuilder::new(options)?;
+        let top = builder.mkdir(ROOT, FOLDER, meta(tree.root))?;
+        let mut folders: HashMap<&[u8], InodeHandle> = HashMap::from([(b"".as_slice(), top)]);
+        let mut handles: HashMap<usize, InodeHandle> = HashMap::new();
+        let mut odd_names = OddNames::new(FOLDER);
+        let (mut bytes, mut bytes_stored) = (0, 0);
+        for (path, node) in tree.nodes() {
+            let cut = path.iter().rposition(|byte| *byte == b'/');
+            let (parent, last) =
+                cut.map_or((b"".as_slice(), path), |at| (&path[..at], &path[at + 1..]));
+            let folder = folders.get(parent).copied().unwrap_or(top);
+            if let Node::Symlink(attributes, target) = node
+                && std::str::from_utf8(target).is_err()
+            {
+                odd_names.link(path, target, *attributes);
+                continue;
+            }
+            let name = odd_names.name(path, last);
+            match node {
+                Node::Folder(attributes) => {
+                    let made = builder.mkdir(folder, &name, meta(*attributes))?;
+                    folders.insert(path, made);
+                }
+                Node::Symlink(attributes, target) => {
+                    let target = std::str::from_utf8(target).unwrap_or_default();
+                    builder.symlink(folder, &name, target, meta(*attributes))?;
+                }
+                Node::File(number) => {
+                    if let Some(known) = handles.get(number) {
+                        builder.hardlink(folder, &name, *known)?;
+                        continue;
+                    }
+                    let file = &tree.files()[*number];
+                    bytes += file.size;
+                    bytes_stored += file.data.iter().map(|piece| piece.length).sum::<u64>();
+                    let attributes = meta(file.meta);
+                    let made = if file.is_dense() {
+                        builder.file(folder, &name, attributes, file.size)?
+                    } else {
+                        builder.file_sparse(folder, &name, attributes, &segments(file))?
+                    };
+                    handles.insert(*number, made);
+                }
+            }
+        }
+        handles.retain(|number, _| !tree.files()[*number].data.is_empty());
+        Ok(Self {
+            layout: builder.seal()?,
+            fillable: handles,
+            odd_names,
+            bytes,
+            bytes_stored,
+        })
+    }
+}
+
+fn segments(file: &super::tree::File) -> Vec<SparseSeg> {
+    let (mut segments, mut at) = (Vec::new(), 0);
+    for piece in &file.data {
+        if piece.offset > at {
+            segments.push(SparseSeg::Hole(piece.offset - at));
+        }
+        segments.push(SparseSeg::Data(piece.length));
+        at = piece.offset + piece.length;
+    }
+    if at < file.size {
+        segments.push(SparseSeg::Hole(file.size - at));
+    }
+    segments
+}
+
+fn meta(meta: Meta) -> mkext4::Meta {
+    mkext4::Meta::new(meta.mode, 0, 0, meta.mtime)
+}
+
+fn inodes(tree: &Tree) -> u32 {
+    u32::try_from(tree.len() + 64).unwrap_or(u32::MAX)
+}
+
+/// Space costs nothing until it is written, so generous.
+fn estimate(tree: &Tree) -> u64 {
+    let data: u64 = tree
+        .files()
+        .iter()
+        .flat_map(|file| &file.data)
+        .map(|piece| piece.length.next_multiple_of(BLOCK_BYTES))
+        .sum();
+    // An inode, an entry of its folder, and a folder's or link's own block.
+    let names: u64 = tree
+        .nodes()
+        .map(|(path, node)| {
+            256 + 2 * (path.len() as u64 + 12)
+                + if matches!(node, Node::File(_)) {
+                    0
+                } else {
+                    BLOCK_BYTES
+                }
+        })
+        .sum();
+    (data + data / 16 + names * 2 + RESERVE_BYTES).next_multiple_of(BLOCK_BYTES)
+}
+
+fn failed(error: mkext4::Error, path: &Path) -> Error {
+    match error {
+        mkext4::Error::Io(error) => Error::io("write", path)(error),
+        other => Error::runtime(
+            "seed_image",
+            format!("cannot make the image {}: {other}", path.display()),
+        )
+        .hint("report this with the seed's kind; sync push is another way in"),
+    }
+}
+
+/// A fresh file: what is not written reads as zeros.
+struct Sink<'a> {
+    file: &'a File,
+}
+
+impl RegionSink for Sink<'_> {
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn zeros(&mut self, _: u64, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Hashed<'a> {
+    reader: &'a mut dyn Read,
+    hash: Sha256,
+    bytes: u64,
+    /// Told apart from a failed write.
+    failed: Option<std::io::Error>,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.reader.read(buffer) {
+            Ok(0) if !buffer.is_empty() => {
+                self.failed = Some(std::io::Error::other("it is shorter than it was"));
+                Ok(0)
+            }
+            Ok(count) => {
+                self.hash.update(&buffer[..count]);
+                self.bytes += count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.failed = Some(std::io::Error::new(error.kind(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Everything that is in the image, as a name for it.
+fn key(tree: &Tree, digests: &[Option<impl AsRef<[u8]>>]) -> String {
+    let mut hash = Sha256::new();
+    let attributes = |hash: &mut Sha256, meta: &Meta| {
+        hash.update(meta.mode.to_le_bytes());
+        hash.update(meta.mtime.0.to_le_bytes());
+        hash.update(meta.mtime.1.to_le_bytes());
+    };
+    let text = |hash: &mut Sha256, text: &[u8]| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    hash.update(b"pyro baseline 1");
+    attributes(&mut hash, &tree.root);
+    // Hard links are in the key by the first name of their file.
+    let mut first: HashMap<usize, &[u8]> = HashMap::new();
+    for (path, node) in tree.nodes() {
+        text(&mut hash, path);
+        match node {
+            Node::Folder(meta) => {
+                hash.update(b"d");
+                attributes(&mut hash, meta);
+            }
+            Node::Symlink(meta, target) => {
+                hash.update(b"l");
+                attributes(&mut hash, meta);
+                text(&mut hash, target);
+            }
+            Node::File(number) => {
+                if let Some(name) = first.get(number) {
+                    hash.update(b"h");
+                    text(&mut hash, name);
+                    continue;
+                }
+                first.insert(*number, path);
+                let file = &tree.files()[*number];
+                hash.update(b"f");
+                attributes(&mut hash, &file.meta);
+                hash.update(file.size.to_le_bytes());
+                for piece in &file.data {
+                    hash.update(piece.offset.to_le_bytes());
+                    hash.update(piece.length.to_le_bytes());
+                }
+                let digest = digests.get(*number).and_then(Option::as_ref);
+                text(
+                    &mut hash,
+                    digest.map_or(b"".as_slice(), |digest| digest.as_ref()),
+                );
+            }
+        }
+    }
+    hex::encode(&hash.finalize()[..16])
+}

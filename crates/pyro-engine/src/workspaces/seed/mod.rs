@@ -1,0 +1,284 @@
+//! What a workspace begins with: images of seeds, made once per content.
+//!
+//! ```text
+//!   directory --walk--.
+//!                      tree --> image (ext4) --> <state>/baselines/<key>.ext4
+//!   archive --look----'                                  |
+//!                                             hard link: <workspace>/baseline.ext4
+//!
+//! <state>/baselines/
+//! |- <key>.ext4        read-only; its number of names says who uses it
+//! |- .partial-*        being made; its maker holds a lock on it
+//! `- seen/<print>      which key a source had whose stat is the same;
+//!                      its maker holds a lock on it
+//! ```
+//!
+//! Owns: that store. Refuses: counting references: a workspace's own link
+//! keeps its baseline whatever becomes of the store, also after a crash.
+
+mod archive;
+mod directory;
+mod image;
+mod odd_names;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use source::{Kind, Source};
+
+use super::unix_now;
+use crate::error::{Error, Result};
+use crate::events::{Cancel, EventSink};
+use crate::layout::{Layout, make_private_dir};
+use image::{Contents, Written};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{File, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Images that no workspace uses are kept for so long after their last use.
+const KEPT_UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A source whose last change is younger may change again within the same
+/// tick of the file system's clock: it is looked at anew next time.
+const SETTLED_SECONDS: f64 = 2.0;
+/// How often a source that changes while it is read is read again.
+const TRIES: usize = 3;
+const PARTIAL: &str = ".partial-";
+
+/// A seed that is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Names its content.
+    pub key: String,
+    /// Names in it.
+    pub entry_count: u64,
+    /// Bytes of its files.
+    pub bytes_written: u64,
+    /// Sockets, FIFOs and devices that were passed over.
+    pub skipped: u64,
+}
+
+/// The store.
+pub struct Baselines {
+    folder: PathBuf,
+}
+
+impl Baselines {
+    /// Touches nothing.
+    #[must_use]
+    pub fn new(layout: &Layout) -> Self {
+        Self {
+            folder: layout.baselines(),
+        }
+    }
+
+    /// The image of a source, made unless there is one.
+    ///
+    /// # Errors
+    /// Those of the source's files and of the disk, each naming the path.
+    pub fn ensure(
+        &self,
+        source: &Source,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Baseline> {
+        let seen = self.folder.join("seen");
+        make_private_dir(&self.folder)?;
+        make_private_dir(&seen)?;
+        let mut tries = 1;
+        loop {
+            match self.once(source, &seen, events, cancel) {
+                Err(error) if error.code == "source_changed" && tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn once(
+        &self,
+        source: &Source,
+        seen: &Path,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Baseline> {
+        let began = unix_now();
+        let (mut walked, print, newest) = if source.kind == Kind::Directory {
+            let walked = directory::walk(&source.path)?;
+            let (print, newest) = (walked.fingerprint, walked.newest);
+            (Some(walked), print, newest)
+        } else {
+            let (print, newest) = stat_of(&source.path)?;
+            (None, print, newest)
+        };
+        // Two that come with the same source at once make it once.
+        let path = seen.join(hex::encode(&print[..16]));
+        let mut memory = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        memory.lock().map_err(Error::io("lock", &path))?;
+        if let Some(known) = recall(&mut memory)
+            && self.touch(&known.key)
+        {
+            return Ok(known);
+        }
+        let skipped = walked.as_ref().map_or(0, |walked| walked.skipped);
+        let written = match &mut walked {
+            Some(walked) => self.make(walked, events, cancel)?,
+            None => {
+                let tar = source.tar(&self.folder)?;
+                let mut archive = archive::Archive::look(tar, &source.path)?;
+                self.make(&mut archive, events, cancel)?
+            }
+        };
+        let baseline = Baseline {
+            key: written.key,
+            entry_count: written.entry_count,
+            bytes_written: written.bytes_written,
+            skipped,
+        };
+        // Fits a float: seconds.
+        #[allow(clippy::cast_precision_loss)]
+        let settled = began - newest as f64 > SETTLED_SECONDS;
+        if settled {
+            // Forgotten is only slower.
+            let _ = remember(&mut memory, &baseline);
+        }
+        Ok(baseline)
+    }
+
+    fn make(
+        &self,
+        contents: &mut dyn Contents,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Written> {
+        let partial = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempfile_in(&self.folder)
+            .map_err(Error::io("make a file in", &self.folder))?;
+        partial
+            .as_file()
+            .lock()
+            .map_err(Error::io("lock", partial.path()))?;
+        let written = image::write(contents, partial.as_file(), partial.path(), events, cancel)?;
+        if self.touch(&written.key) {
+            return Ok(written);
+        }
+        // Named by its content, so it must have that, also after a power cut.
+        partial
+            .as_file()
+            .sync_data()
+            .and_then(|()| {
+                partial
+                    .as_file()
+                    .set_permissions(Permissions::from_mode(0o400))
+            })
+            .map_err(Error::io("write", partial.path()))?;
+        let place = self.image(&written.key);
+        partial
+            .persist(&place)
+            .map_err(|error| Error::io("rename into place", &place)(error.error))?;
+        Ok(written)
+    }
+
+    fn image(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.ext4"))
+    }
+
+    /// Whether there is such an image; it counts as used now.
+    fn touch(&self, key: &str) -> bool {
+        File::open(self.image(key)).is_ok_and(|file| {
+            // Only its age suffers.
+            let _ = file.set_modified(SystemTime::now());
+            true
+        })
+    }
+
+    /// Gives it another name, which keeps it.
+    ///
+    /// # Errors
+    /// `io`.
+    pub fn link(&self, key: &str, to: &Path) -> Result<()> {
+        std::fs::hard_link(self.image(key), to).map_err(Error::io("link the baseline to", to))
+    }
+
+    /// Removes what killed makers left, and images that no workspace has and
+    /// nobody used for `unused`; the bytes that were freed.
+    pub fn sweep(&self, unused: Duration, dry_run: bool) -> u64 {
+        let mut freed = 0;
+        for (path, found) in files(&self.folder) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let gone = if name.starts_with(PARTIAL) {
+                File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+            } else {
+                found.nlink() == 1 && is_older(&found, unused)
+            };
+            if gone && (dry_run || std::fs::remove_file(&path).is_ok()) {
+                freed += found.blocks() * 512;
+            }
+        }
+        for (path, found) in files(&self.folder.join("seen")) {
+            if !dry_run && is_older(&found, KEPT_UNUSED) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        freed
+    }
+
+    /// As [`Self::sweep`], as often as something is made.
+    pub fn tidy(&self) {
+        self.sweep(KEPT_UNUSED, false);
+    }
+}
+
+fn files(folder: &Path) -> Vec<(PathBuf, std::fs::Metadata)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .filter(|(_, found)| found.is_file())
+        .collect()
+}
+
+fn is_older(found: &std::fs::Metadata, age: Duration) -> bool {
+    let modified = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    modified.elapsed().is_ok_and(|old| old >= age)
+}
+
+fn recall(memory: &mut File) -> Option<Baseline> {
+    let mut text = String::new();
+    memory.take(64 << 10).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn remember(memory: &mut File, baseline: &Baseline) -> std::io::Result<()> {
+    memory.rewind()?;
+    memory.set_len(0)?;
+    memory.write_all(&serde_json::to_vec(baseline)?)
+}
+
+/// What `stat` says of an archive.
+fn stat_of(path: &Path) -> Result<([u8; 32], i64)> {
+    let found = path.metadata().map_err(Error::io("read", path))?;
+    let mut hash = Sha256::new();
+    hash.update(path.as_os_str().as_encoded_bytes());
+    for number in [found.dev(), found.ino(), found.len()] {
+        hash.update(number.to_le_bytes());
+    }
+    for number in [
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ] {
+        hash.update(number.to_le_bytes());
+    }
+    Ok((hash.finalize().into(), found.ctime()))
+}

@@ -1,0 +1,174 @@
+//! Images of seeds, checked by e2fsprogs.
+
+use super::*;
+use crate::NoEvents;
+use crate::start::e2fs_tool;
+
+struct Desk {
+    dir: tempfile::TempDir,
+    baselines: Baselines,
+}
+
+fn desk() -> Desk {
+    let dir = tempfile::tempdir().unwrap();
+    let baselines = Baselines::new(&Layout {
+        cache: dir.path().join("cache"),
+        state: dir.path().join("state"),
+    });
+    std::fs::create_dir(dir.path().join("seed")).unwrap();
+    Desk { dir, baselines }
+}
+
+impl Desk {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn ensure(&self, name: &str) -> Result<Baseline> {
+        let source = Source::find(self.path(name).to_str().unwrap())?;
+        self.baselines
+            .ensure(&source, &NoEvents, &Cancel::default())
+    }
+
+    fn debugfs(&self, baseline: &Baseline, order: &str) -> Vec<u8> {
+        let image = self.baselines.image(&baseline.key);
+        let check = e2fs_tool("e2fsck").arg("-fn").arg(&image).output().unwrap();
+        let words = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(check.status.success(), "{words}");
+        let output = e2fs_tool("debugfs")
+            .args(["-R", order])
+            .arg(image)
+            .output()
+            .unwrap();
+        output.stdout
+    }
+
+    fn sh(&self, line: &str) {
+        let status = std::process::Command::new("sh")
+            .args(["-ec", line])
+            .current_dir(self.dir.path())
+            .status();
+        assert!(status.unwrap().success(), "{line}");
+    }
+}
+
+#[test]
+fn a_directory_becomes_a_clean_image_once() {
+    let desk = desk();
+    desk.sh(
+        "cd seed; mkdir -p a/b empty; echo hello > a/b/f; chmod 755 a/b/f; ln a/b/f again;
+        ln -s ../x a/l; mkfifo pipe; touch -d @1234567890 a/b/f; truncate -s 8M sparse;
+        printf x | dd of=sparse bs=1 seek=5000000 conv=notrunc 2>/dev/null;
+        head -c 100000 /dev/zero > zeros; touch \"$(printf 'new\\nline')\"",
+    );
+    let made = desk.ensure("seed").unwrap();
+    assert_eq!((made.entry_count, made.skipped), (9, 1));
+    assert_eq!(made.bytes_written, 6 + (8 << 20) + 100_000);
+    assert_eq!(desk.debugfs(&made, "cat tree/again"), b"hello\n");
+    let stat = String::from_utf8(desk.debugfs(&made, "stat tree/a/b/f")).unwrap();
+    for part in ["Mode:  0755", "User:     0", "Links: 2", "0x499602d2"] {
+        assert!(stat.contains(part), "{part}: {stat}");
+    }
+    let image = desk.baselines.image(&made.key).metadata().unwrap();
+    assert_eq!(image.len(), crate::start::BASELINE_DRIVE_BYTES);
+    assert!(image.blocks() * 512 < 4 << 20, "{}", image.blocks());
+    // The same content elsewhere is the same image.
+    desk.sh("cp -a seed copy; touch -r seed copy");
+    assert_eq!(desk.ensure("copy").unwrap().key, made.key);
+    desk.sh("echo more >> copy/a/b/f");
+    assert_ne!(desk.ensure("copy").unwrap().key, made.key);
+}
+
+#[test]
+fn names_and_targets_of_any_bytes_come_through() {
+    let desk = desk();
+    desk.sh(
+        "cd seed; d=$(printf 'caf\\351'); mkdir \"$d\" \"$d/q \\\"x\"; echo in > \"$d/f\";
+        echo two > \"$d/q \\\"x/$d\"; ln -s $(printf '\\377') link",
+    );
+    let made = desk.ensure("seed").unwrap();
+    assert_eq!(made.entry_count, 5);
+    // debugfs shows the byte as an escape.
+    let shown = String::from_utf8(desk.debugfs(&made, "ls -l tree")).unwrap();
+    assert!(
+        shown.contains("caf\\xe9") && !shown.contains("pyro-name"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_was_not_changed_is_not_read_again() {
+    let desk = desk();
+    desk.sh("echo a > seed/a; sleep 3.1");
+    let made = desk.ensure("seed").unwrap();
+    let first = desk.baselines.image(&made.key).metadata().unwrap().ino();
+    assert_eq!(desk.ensure("seed").unwrap(), made);
+    assert_eq!(
+        desk.baselines.image(&made.key).metadata().unwrap().ino(),
+        first
+    );
+    let seen = desk.path("state/baselines/seen");
+    let known = std::fs::read_dir(seen).unwrap().flatten().next().unwrap();
+    assert!(known.metadata().unwrap().len() > 0);
+    // Unused and old enough, it goes; a workspace's own name keeps it.
+    assert!(desk.baselines.sweep(Duration::ZERO, true) > 0);
+    desk.baselines.link(&made.key, &desk.path("kept")).unwrap();
+    assert_eq!(desk.baselines.sweep(Duration::ZERO, false), 0);
+    std::fs::remove_file(desk.path("kept")).unwrap();
+    desk.baselines.sweep(Duration::ZERO, false);
+    assert!(!desk.baselines.image(&made.key).exists());
+    assert_eq!(desk.ensure("seed").unwrap(), made);
+}
+
+#[test]
+fn archives_of_every_kind_become_the_same_tree() {
+    let desk = desk();
+    desk.sh(
+        "cd seed; mkdir d; echo hello > d/f; ln d/f g; ln -s d/f l; truncate -s 4M s;
+        printf x | dd of=s bs=1 seek=3000001 conv=notrunc 2>/dev/null;
+        touch -h -d @1000000000 d/f s l d .; cd ..;
+        tar -C seed -cf a.tar .; tar -C seed -cSf b.tar .; tar -C seed -czf c.tgz .;
+        tar -C seed --format=posix -cSf d.tar .; gzip -k a.tar;
+        zstd -q a.tar 2>/dev/null || cp a.tar.gz none",
+    );
+    // Members of the same second: GNU's format knows no fractions.
+    let plain = desk.ensure("a.tar").unwrap();
+    assert_eq!(plain.entry_count, 5);
+    assert_eq!(desk.debugfs(&plain, "cat tree/g"), b"hello\n");
+    assert_eq!(desk.ensure("c.tgz").unwrap().key, plain.key);
+    assert_eq!(desk.ensure("a.tar.gz").unwrap().key, plain.key);
+    let sparse = desk.ensure("b.tar").unwrap();
+    assert_eq!(desk.debugfs(&sparse, "cat tree/s").len(), 4 << 20);
+    assert_eq!(desk.debugfs(&sparse, "cat tree/s")[3_000_001], b'x');
+    assert_eq!(desk.ensure("d.tar").unwrap().key, sparse.key);
+    if desk.path("a.tar.zst").exists() {
+        assert_eq!(desk.ensure("a.tar.zst").unwrap().key, plain.key);
+    }
+}
+
+#[test]
+fn hostile_archives_are_refused_by_member() {
+    let desk = desk();
+    for (name, make) in [
+        ("../up", "tar -cf x.tar -P --transform 's,a,../up,' a"),
+        ("/abs", "tar -cf x.tar -P --transform 's,a,/abs,' a"),
+        (
+            "l/a",
+            "ln -sf /etc l; tar -cf x.tar l; tar -rf x.tar --transform 's,a,l/a,' a",
+        ),
+        ("pipe", "rm -f pipe; mkfifo pipe; tar -cf x.tar pipe"),
+    ] {
+        desk.sh(&format!("echo content > a; {make}"));
+        let error = desk.ensure("x.tar").unwrap_err();
+        assert_eq!(error.code, "bad_archive");
+        assert!(error.message.contains(name), "{error}");
+    }
+    desk.sh("head -c 100000 /dev/urandom > x.tar.zst; cp x.tar.zst x.tgz; cp x.tgz x.txt");
+    assert_eq!(desk.ensure("x.tar.zst").unwrap_err().code, "bad_archive");
+    assert_eq!(desk.ensure("x.tgz").unwrap_err().code, "bad_archive");
+    assert_eq!(desk.ensure("x.txt").unwrap_err().code, "source_kind");
+    assert_eq!(desk.ensure("none").unwrap_err().code, "source_missing");
+    // Nothing half made is left.
+    let left = files(&desk.path("state/baselines"));
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -1,0 +1,266 @@
+//! A tree as it will be in an image: names and what they are, no contents.
+//!
+//! Owns: what may lie where. Refuses: names that leave the tree, a way
+//! through anything but folders, one kind of thing in place of another.
+//! Pure; directories and archives both become one of these.
+
+use pyro_proto::tar::{Map, Piece};
+use std::collections::BTreeMap;
+
+/// Most names.
+pub const MAX_ENTRIES: usize = 4_000_000;
+/// Longest name between two slashes, in bytes: ext4's.
+const MAX_PART_BYTES: usize = 255;
+/// Longest path, in bytes: Linux'.
+const MAX_PATH_BYTES: usize = 4095;
+/// ext4's block.
+const BLOCK_BYTES: u64 = 4096;
+
+/// What every node has. Owners are not kept: in a guest root owns its workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Permission bits, 0 to 0o7777.
+    pub mode: u16,
+    /// Seconds and nanoseconds since the Unix epoch.
+    pub mtime: (i64, u32),
+}
+
+/// A file's inode, whatever its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    pub meta: Meta,
+    /// Bytes, holes included.
+    pub size: u64,
+    /// Where its data is, in whole blocks but for the file's end.
+    pub data: Vec<Piece>,
+}
+
+impl File {
+    /// Holes are kept as far as they are whole blocks.
+    pub fn new(meta: Meta, size: u64, map: &Map) -> Self {
+        let mut data: Vec<Piece> = Vec::new();
+        for piece in map.pieces.iter().filter(|piece| piece.length > 0) {
+            let begin = piece.offset / BLOCK_BYTES * BLOCK_BYTES;
+            let end = (piece.offset + piece.length)
+                .next_multiple_of(BLOCK_BYTES)
+                .min(size);
+            match data.last_mut() {
+                Some(last) if last.offset + last.length >= begin => {
+                    last.length = last.length.max(end - last.offset);
+                }
+                _ => data.push(Piece {
+                    offset: begin,
+                    length: end - begin,
+                }),
+            }
+        }
+        Self { meta, size, data }
+    }
+
+    /// Whether there is no hole.
+    pub fn is_dense(&self) -> bool {
+        self.data.iter().map(|piece| piece.length).sum::<u64>() == self.size
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    Folder(Meta),
+    /// By number, so that hard links share one.
+    File(usize),
+    Symlink(Meta, Vec<u8>),
+}
+
+/// The tree.
+#[derive(Debug)]
+pub struct Tree {
+    pub root: Meta,
+    /// By path; a folder stands before what is in it.
+    nodes: BTreeMap<Vec<u8>, Node>,
+    files: Vec<File>,
+}
+
+impl Tree {
+    pub fn new(root: Meta) -> Self {
+        Self {
+            root,
+            nodes: BTreeMap::new(),
+            files: Vec::new(),
+        }
+    }
+
+    pub fn nodes(&self) -> impl Iterator<Item = (&[u8], &Node)> {
+        self.nodes
+            .iter()
+            .map(|(path, node)| (path.as_slice(), node))
+    }
+
+    pub fn files(&self) -> &[File] {
+        &self.files
+    }
+
+    /// Whether a name still stands for this file.
+    pub fn used_files(&self) -> Vec<bool> {
+        let mut used = vec![false; self.files.len()];
+        for node in self.nodes.values() {
+            if let Node::File(number) = node {
+                used[*number] = true;
+            }
+        }
+        used
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn get(&self, path: &[u8]) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// A file's number, for its names.
+    pub fn add_file(&mut self, file: File) -> usize {
+        self.files.push(file);
+        self.files.len() - 1
+    }
+
+    /// Puts a node at a clean path; folders on the way are made where they
+    /// are missing. The error says why not.
+    pub fn put(&mut self, path: &[u8], node: Node) -> Result<(), String> {
+        if path.len() > MAX_PATH_BYTES {
+            return Err(format!("its path has over {MAX_PATH_BYTES} bytes"));
+        }
+        if path
+            .split(|byte| *byte == b'/')
+            .any(|part| part.len() > MAX_PART_BYTES)
+        {
+            return Err(format!(
+                "a part of its name has over {MAX_PART_BYTES} bytes"
+            ));
+        }
+        if self.nodes.len() >= MAX_ENTRIES {
+            return Err(format!("there are over {MAX_ENTRIES} entries"));
+        }
+        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            match self.nodes.get(&path[..at]) {
+                Some(Node::Folder(_)) => {}
+                Some(Node::Symlink(..)) => return Err("its way leads through a link".into()),
+                Some(Node::File(_)) => return Err("its way leads through a file".into()),
+                None => {
+                    let implied = Meta {
+                        mode: 0o755,
+                        mtime: self.root.mtime,
+                    };
+                    self.nodes
+                        .insert(path[..at].to_vec(), Node::Folder(implied));
+                }
+            }
+        }
+        let fits = match (self.nodes.get(path), &node) {
+            (None, _)
+            | (Some(Node::Folder(_)), Node::Folder(_))
+            | (Some(Node::File(_)), Node::File(_))
+            | (Some(Node::Symlink(..)), Node::Symlink(..)) => true,
+            (Some(_), _) => false,
+        };
+        if !fits {
+            return Err("an earlier entry of that name is of another kind".into());
+        }
+        self.nodes.insert(path.to_vec(), node);
+        Ok(())
+    }
+}
+
+/// A name of an archive as a path of the tree: `./` and doubled slashes go;
+/// empty for the tree itself.
+pub fn clean(name: &[u8]) -> Result<Vec<u8>, String> {
+    if name.starts_with(b"/") {
+        return Err("its name is absolute".into());
+    }
+    if name.contains(&0) {
+        return Err("its name has a NUL".into());
+    }
+    let parts: Vec<&[u8]> = name
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .collect();
+    if parts.contains(&b"..".as_slice()) {
+        return Err("its name has a `..`".into());
+    }
+    Ok(parts.join(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const META: Meta = Meta {
+        mode: 0o644,
+        mtime: (1, 2),
+    };
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut tree = Tree::new(META);
+        let file = tree.add_file(File::new(META, 3, &Map::whole(3)));
+        tree.put(b"a/b/f", Node::File(file)).unwrap();
+        assert_eq!(tree.len(), 3);
+        tree.put(b"a/l", Node::Symlink(META, b"/etc".to_vec()))
+            .unwrap();
+        for (path, node) in [
+            (b"a/l/x".as_slice(), Node::File(file)),
+            (b"a/b/f/x", Node::File(file)),
+            (b"a/l", Node::Folder(META)),
+            (b"a/b", Node::File(file)),
+            (b"a/b/f", Node::Symlink(META, b"x".to_vec())),
+            (&[b'x'; 256], Node::File(file)),
+        ] {
+            assert!(tree.put(path, node).is_err(), "{path:?}");
+        }
+        // A later file takes an earlier one's place.
+        let other = tree.add_file(File::new(META, 4, &Map::whole(4)));
+        tree.put(b"a/b/f", Node::File(other)).unwrap();
+        assert_eq!(tree.used_files(), [false, true]);
+    }
+
+    #[test]
+    fn names_are_cleaned_or_refused() {
+        for (name, path) in [
+            ("./a//b/./c/", "a/b/c"),
+            ("./", ""),
+            ("a", "a"),
+            ("..a/b..", "..a/b.."),
+        ] {
+            assert_eq!(clean(name.as_bytes()).unwrap(), path.as_bytes());
+        }
+        for bad in ["/a", "..", "a/../b", "a/..", "a\0b"] {
+            assert!(clean(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn data_covers_its_pieces_in_whole_blocks(gaps in prop::collection::vec((0u64..20_000, 0u64..20_000), 0..8), tail in 0u64..20_000) {
+            let (mut map, mut at) = (Map::default(), 0);
+            for (gap, length) in gaps {
+                map.push(Piece { offset: at + gap, length }).unwrap();
+                at += gap + length;
+            }
+            let file = File::new(META, at + tail, &map);
+            let mut last = None;
+            for piece in &file.data {
+                prop_assert!(piece.length > 0 && piece.offset % BLOCK_BYTES == 0);
+                prop_assert!(piece.offset + piece.length <= file.size);
+                prop_assert!(last.is_none_or(|last| last < piece.offset));
+                prop_assert!(piece.length % BLOCK_BYTES == 0 || piece.offset + piece.length == file.size);
+                last = Some(piece.offset + piece.length);
+            }
+            for piece in map.pieces.iter().filter(|piece| piece.length > 0) {
+                prop_assert!(file.data.iter().any(|data| data.offset <= piece.offset
+                    && piece.offset + piece.length <= data.offset + data.length));
+            }
+        }
+    }
+}
