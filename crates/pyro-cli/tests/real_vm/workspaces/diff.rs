@@ -227,3 +227,164 @@ fn an_unseeded_workspace_is_a_patch_for_an_empty_folder() {
     let (error, code) = desk.ask(&["diff", "new"]);
     assert_eq!((code, &error["error_kind"]), (125, &"wrong_state".into()));
 }
+
+/// A project: text of all line ends, links, modes, odd names, a binary file,
+/// an empty folder, a repository.
+const SEED: &str = "mkdir -p src/lib/deep docs empty .git keep && seq 1 200 > src/lib/long && seq 1 9 > src/lib/deep/same \
+    && printf 'a\\r\\nb\\r\\n' > crlf && printf 'one\\ntwo' > open && printf 'x\\n' > closed && printf '#!/bin/sh\\n' > run && chmod 755 run \
+    && printf 'plain\\n' > tool && ln -s src/lib/long link && ln -s missing dangling && printf 'old\\n' > docs/gone && printf 'stay\\n' > docs/stay \
+    && printf '\\000\\001' > binary && printf 'o\\n' > 'odd \"name\" ä' && printf 'r\\n' > \"$(printf 'raw\\377')\" && printf 'becomes\\n' > type \
+    && printf 'only\\n' > keep/only && printf 'ref: x\\n' > .git/HEAD && : > nothing";
+
+/// What is done to it inside: everything that a patch can carry.
+const WORK: &str = "sed -i 's/^100$/hundred/' src/lib/long && mv src/lib src/moved && printf 'a\\r\\nB\\r\\n' > crlf \
+    && printf 'one\\ntwo\\n' > open && printf 'x' > closed && chmod 644 run && chmod 755 tool && ln -sfn docs/stay link && rm dangling \
+    && rm docs/gone && printf 'p\\n' >> 'odd \"name\" ä' && rm \"$(printf 'raw\\377')\" && printf 'n\\n' > \"$(printf 'new\\377\\nx')\" \
+    && rm type && ln -s tool type && mkdir -p new/er && printf 'in\\n' > new/er/file && touch docs/stay && cp -a nothing copy && echo y > .git/HEAD";
+
+fn sh(folder: &Path, line: &str) {
+    let output = Command::new("sh")
+        .args(["-ec", line])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+}
+
+#[test]
+fn the_patch_of_a_seeded_workspace_makes_its_tree_of_the_original() {
+    let desk = Desk::new();
+    let home = tempfile::tempdir().unwrap();
+    let (original, exported) = (home.path().join("original"), home.path().join("exported"));
+    std::fs::create_dir(&original).unwrap();
+    sh(&original, SEED);
+    let from = original.display().to_string();
+    desk.done(&[
+        "create",
+        "debian:12",
+        "--name",
+        "work",
+        "--mem-mib",
+        "512",
+        "--seed-path",
+        &from,
+    ]);
+    assert_eq!(desk.done(&["diff", "work"])["changed"], false);
+    desk.sh("work", "find . -type f -exec touch {} + && chmod 600 tool && chmod 644 tool && mv src/lib x && mv x src/lib && cat src/lib/long > /dev/null");
+    assert_eq!(
+        text(&desk.plain(&["workspace", "diff", "work"])),
+        "No workspace changes.\n"
+    );
+
+    desk.sh("work", WORK);
+    let diff = desk.done(&["diff", "work"]);
+    assert_eq!(
+        rows(&diff),
+        [
+            "modified file closed",
+            "added file copy",
+            "modified file crlf",
+            "deleted symlink dangling",
+            "deleted file docs/gone",
+            "modified symlink link",
+            "added file new/er/file",
+            "added file new\u{fffd}\nx",
+            "modified file odd \"name\" ä",
+            "modified file open",
+            "deleted file raw\u{fffd}",
+            "modified file run",
+            "deleted file src/lib/deep/same",
+            "deleted file src/lib/long",
+            "added file src/moved/deep/same",
+            "added file src/moved/long",
+            "modified file tool",
+            "type_changed symlink type",
+        ]
+    );
+    assert_eq!(
+        (
+            &diff["summary"]["non_text"],
+            &diff["git_skipped"],
+            &diff["truncated"]
+        ),
+        (&0.into(), &1.into(), &false.into())
+    );
+    let run = diff["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["path"] == "run")
+        .unwrap();
+    assert_eq!(
+        (&run["old_mode"], &run["new_mode"]),
+        (&"0755".into(), &"0644".into())
+    );
+    let patch = desk.patch("work");
+    assert_eq!(diff["patch"].as_str().unwrap().as_bytes(), patch);
+
+    desk.exported("work", &exported);
+    let copy = home.path().join("copy");
+    sh(home.path(), "cp -a original copy");
+    assert_eq!(apply(&copy, &patch), (true, String::new()));
+    assert_eq!(differences(&copy, &exported), "");
+    assert_eq!(modes(&copy), modes(&exported));
+    // Our own reader takes it as well, in a workspace that has the original,
+    // but for a file that becomes a link. Back as it was, it is no change.
+    desk.sh("work", "rm type && printf 'becomes\\n' > type");
+    let patch = desk.patch("work");
+    desk.done(&[
+        "create",
+        "debian:12",
+        "--name",
+        "twin",
+        "--mem-mib",
+        "512",
+        "--seed-path",
+        &from,
+    ]);
+    let file = home.path().join("work.patch");
+    std::fs::write(&file, &patch).unwrap();
+    desk.done(&[
+        "patch",
+        "apply",
+        "twin",
+        "--patch-file",
+        &file.display().to_string(),
+    ]);
+    assert_eq!(desk.patch("twin"), patch);
+
+    // A folder that lost its last file is not new, an empty one that goes is gone.
+    desk.sh("work", "rm keep/only && rmdir empty && printf '\\000\\002' > binary && mkfifo pipe && mkdir hollow");
+    let diff = desk.done(&["diff", "work", "keep", "empty", "binary", "pipe", "hollow"]);
+    assert_eq!(
+        rows(&diff),
+        [
+            "modified file binary",
+            "deleted directory empty",
+            "added directory hollow",
+            "deleted file keep/only",
+            "added other pipe"
+        ]
+    );
+    assert!(
+        diff["entries"][0]["binary"] == true
+            && diff["patch"]
+                .as_str()
+                .unwrap()
+                .contains("Binary files a/binary and b/binary differ")
+    );
+    assert!(
+        !apply(&copy, &desk.patch("work")).0,
+        "a patch without the binary file is not the whole"
+    );
+
+    // The comparison is with the seed, whatever was stopped or reset.
+    desk.done(&["stop", "work"]);
+    desk.done(&["start", "work"]);
+    assert_eq!(
+        rows(&desk.done(&["diff", "work", "docs"])),
+        ["deleted file docs/gone"]
+    );
+    desk.done(&["reset", "work"]);
+    assert_eq!(desk.done(&["diff", "work"])["changed"], false);
+}
