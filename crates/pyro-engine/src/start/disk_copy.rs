@@ -16,6 +16,18 @@ const SPARE_BYTES: u64 = 64 << 20;
 /// Copied between two calls of `step`: some milliseconds.
 const PIECE_BYTES: u64 = 4 << 20;
 
+const ROOM: &str = "delete snapshots or workspaces that nobody needs, or free some space there";
+
+/// Has what the host has not written of `from` written, where a copy will
+/// share its blocks: there sharing waits for it, and the guest need not.
+pub fn write_back(from: &Path, to: &Path) {
+    // Where blocks are not shared it is refused, and nothing is waited for.
+    if let (Ok(source), Ok(trial)) = (File::open(from), File::create_new(to)) {
+        let _ = rustix::fs::ioctl_ficlone(&trial, &source);
+        let _ = std::fs::remove_file(to);
+    }
+}
+
 /// Bytes a file takes on the host.
 ///
 /// # Errors
@@ -57,7 +69,13 @@ fn fill(
     path: &Path,
     step: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("copy a disk into", path)(error);
+    let failed = |error: std::io::Error| {
+        let error = Error::io("copy a disk into", path)(error);
+        match error.code {
+            "no_space" => error.hint(ROOM),
+            _ => error,
+        }
+    };
     let metadata = from.metadata().map_err(failed)?;
     if share(from, to, metadata.len()).map_err(failed)? {
         return Ok(());
@@ -75,7 +93,7 @@ fn fill(
                 free >> 20
             ),
         )
-        .hint("delete snapshots or workspaces that nobody needs, or free some space there"));
+        .hint(ROOM));
     }
     let mut done = 0;
     let mut offset = 0;

@@ -327,6 +327,21 @@ fn a_client_or_a_supervisor_that_is_killed_leaves_no_part_of_a_snapshot() {
     assert!(!fresh.exists());
     desk.done(&["reset", "cut", "--snapshot", "half"]);
     assert_eq!(desk.sh("cut", "cat f; stat -c %s big"), "kept\n314572800\n");
+
+    // A delete waits for no copy.
+    let mut client = begin(&desk, &["workspace", "snapshot", "create", "cut", "never"]);
+    let under_way = || files(&desk, &id).contains(&"never.ext4.partial".to_owned());
+    eventually("the copy is under way", || {
+        under_way() || client.try_wait().unwrap().is_some()
+    });
+    assert_eq!(desk.done(&["delete", "cut"])["deleted"], true);
+    client.wait().unwrap();
+    eventually("nothing is left", || {
+        std::fs::read_dir(folder(&desk, &id).parent().unwrap())
+            .unwrap()
+            .next()
+            .is_none()
+    });
 }
 
 #[test]

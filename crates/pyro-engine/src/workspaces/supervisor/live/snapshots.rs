@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::guest::Guest;
 use crate::start::Scratch;
-use crate::start::disk_copy::{allocated_bytes, copy_disk};
+use crate::start::disk_copy::{allocated_bytes, copy_disk, write_back};
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::payloads::WORKSPACE_PATH;
 use crate::workspaces::snapshots::kept::Facts;
@@ -77,6 +77,7 @@ impl Live {
         cancel: &Cancel,
     ) -> Result<(File, u64)> {
         let began = Instant::now();
+        write_back(&self.folder.scratch(), path);
         let mut frozen = guest.freeze_disk(cancel)?;
         let still = Instant::now();
         let mut told = Told::new(&self.folder.id, events);
