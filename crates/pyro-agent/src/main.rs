@@ -19,6 +19,7 @@ mod console;
 mod environment;
 mod exec;
 mod files;
+mod freeze;
 mod init;
 mod init_root;
 mod keeper;

@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, keeper, poweroff, warm};
+use crate::{configure, console, exec, freeze, keeper, poweroff, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -168,6 +168,7 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::PutArchive(wanted)) => files::run(machine, &Wanted::Put(wanted), stream),
         Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
         Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
+        Ok(Request::FreezeDisk) => freeze::run(machine, stream),
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

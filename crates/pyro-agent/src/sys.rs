@@ -103,6 +103,48 @@ pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes everything of the file system back and stops every change to it.
+pub fn freeze_file_system(root: BorrowedFd<'_>) -> io::Result<()> {
+    const FIFREEZE: libc::Ioctl = 0xC004_5877;
+    // SAFETY: FIFREEZE ignores its argument.
+    check(unsafe { libc::ioctl(root.as_raw_fd(), FIFREEZE, 0) })?;
+    Ok(())
+}
+
+/// Lets a frozen file system go on.
+pub fn thaw_file_system(root: BorrowedFd<'_>) -> io::Result<()> {
+    const FITHAW: libc::Ioctl = 0xC004_5878;
+    // SAFETY: FITHAW ignores its argument.
+    check(unsafe { libc::ioctl(root.as_raw_fd(), FITHAW, 0) })?;
+    Ok(())
+}
+
+#[repr(C)]
+struct TrimRange {
+    start: u64,
+    length: u64,
+    least: u64,
+}
+
+/// Discards the free blocks of a part of the file system, where at least
+/// `least` bytes are free in a row; how many bytes that were.
+pub fn trim_file_system(
+    root: BorrowedFd<'_>,
+    start: u64,
+    length: u64,
+    least: u64,
+) -> io::Result<u64> {
+    const FITRIM: libc::Ioctl = 0xC018_5879;
+    let mut range = TrimRange {
+        start,
+        length,
+        least,
+    };
+    // SAFETY: the layout is fstrim_range's, and it lives through the call.
+    check(unsafe { libc::ioctl(root.as_raw_fd(), FITRIM, &raw mut range) })?;
+    Ok(range.length)
+}
+
 /// Connects to a port of the host over vsock.
 pub fn dial_host(port: u32) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;

@@ -17,9 +17,10 @@ const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 7] = [
     ("file", "Look at and change single files"),
     ("patch", "Change several files at once"),
+    ("snapshot", "Copies of the whole disk to go back to"),
     ("sync", "Bring content of this host in"),
     (
         "env",

@@ -28,6 +28,9 @@ pub mod channel {
 /// Name of the virtio-serial port that carries the stream.
 pub const PORT_NAME: &str = "pyro";
 
+/// How long a frozen disk waits for a sign of life of the host that copies it.
+pub const FREEZE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// First message of a session, host to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -79,6 +82,13 @@ pub enum Request {
     GetArchive(files::GetArchive),
     /// Compare the workspace with its seed.
     DiffTree(diff::DiffTree),
+    /// Give freed blocks back and hold the disk still while the host copies it.
+    ///
+    /// One byte on [`channel::STDOUT`] says that it is still. Each byte on
+    /// [`channel::STDIN`] says that the host is still copying, the end of that
+    /// channel that it is done; without either for [`FREEZE_PATIENCE`], or
+    /// when the stream is lost, the disk goes on by itself.
+    FreezeDisk,
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -160,6 +170,8 @@ pub enum Reply {
     Packed(files::Packed),
     /// To [`Request::DiffTree`].
     TreeDiffed(diff::TreeDiffed),
+    /// To [`Request::FreezeDisk`], when the disk goes on.
+    DiskThawed(DiskThawed),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -190,6 +202,18 @@ pub struct Exited {
     pub stdout_bytes: u64,
     /// Bytes sent on stderr.
     pub stderr_bytes: u64,
+}
+
+/// The disk goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskThawed {
+    /// Whether it was still until the host said that it is done. If not, what
+    /// the host copied is worth nothing.
+    pub held: bool,
+    /// Files, directories and links written since the machine was made.
+    pub entry_count: u64,
+    /// Bytes of freed blocks that were given back before.
+    pub trimmed_bytes: u64,
 }
 
 /// Why a request failed.

@@ -37,6 +37,9 @@ pub const fn disk_mib() -> u64 {
 pub fn workspace_path() -> String {
     "/workspace".to_owned()
 }
+pub fn baseline() -> String {
+    crate::workspaces::snapshots::BASELINE.to_owned()
+}
 pub const fn list_limit() -> u64 {
     10_000
 }

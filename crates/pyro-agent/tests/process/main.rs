@@ -310,6 +310,15 @@ fn power_off_answers_and_ends_the_process() {
 }
 
 #[test]
+fn without_a_machine_there_is_no_disk_to_freeze() {
+    let agent = agent();
+    let done = finish(&agent.ask(&Request::FreezeDisk));
+    assert_eq!(done.failed().code, "bad_request");
+    assert_eq!((done.text(), done.stderr.len()), ("", 0));
+    assert_eq!(agent.sh("exit 3").exited().exit_code, 3);
+}
+
+#[test]
 fn the_workspace_view_is_made_or_refused() {
     let namespaces = [
         "unshare",

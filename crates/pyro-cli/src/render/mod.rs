@@ -7,6 +7,7 @@ mod doctor;
 mod environment;
 mod files;
 mod setup;
+mod snapshot;
 mod workspace;
 
 use crate::sink::Sink;
@@ -46,7 +47,12 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         }
         "workspace_start" => workspace::block("Started workspace", response),
         "workspace_stop" => workspace::block("Stopped workspace", response),
-        "workspace_reset" => workspace::block("Reset workspace", response),
+        "workspace_reset" => {
+            workspace::block("Reset workspace", response) + &snapshot::restored(response)
+        }
+        "snapshot_create" => snapshot::created(response),
+        "snapshot_list" => snapshot::list(response),
+        "snapshot_delete" => snapshot::deleted(response),
         "workspace_list" => workspace::list(response),
         "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
         "workspace_prune" => workspace::pruned(response),

@@ -11,10 +11,12 @@
 
 mod exec;
 pub(crate) mod files;
+mod freeze;
 mod output;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};
+pub use freeze::FrozenDisk;
 pub use output::{Captured, KEPT_BYTES, Output};
 
 use crate::error::{Error, Result};

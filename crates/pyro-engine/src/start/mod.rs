@@ -15,6 +15,7 @@
 //! ```
 
 mod candidates;
+pub(crate) mod disk_copy;
 mod host_facts;
 pub mod initramfs;
 mod scratch;

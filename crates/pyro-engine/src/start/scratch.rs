@@ -7,9 +7,10 @@
 //! The size is part of the frozen device state, hence fixed; blocks cost
 //! space when they are written.
 
+use super::disk_copy::copy_sparse;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
-use rustix::fs::{Mode, OFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -263,45 +264,6 @@ fn nameless(folder: &Path) -> std::io::Result<File> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Copies data and keeps holes.
-fn copy_sparse(from: &File, to: &File) -> std::io::Result<()> {
-    let length = from.metadata()?.len();
-    to.set_len(length)?;
-    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
-    let mut offset = 0;
-    while offset < length {
-        let start = match rustix::fs::seek(from, SeekFrom::Data(offset)) {
-            Ok(start) => start,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(error) => return Err(error.into()),
-        };
-        let end = rustix::fs::seek(from, SeekFrom::Hole(start))?;
-        copy_range(from, to, start, end)?;
-        offset = end;
-    }
-    Ok(())
-}
-
-fn copy_range(from: &File, to: &File, start: u64, end: u64) -> std::io::Result<()> {
-    use std::os::unix::fs::FileExt;
-    let mut buffer = vec![0; 64 * 1024];
-    let mut offset = start;
-    while offset < end {
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-        let count = from.read_at(&mut buffer[..wanted], offset)?;
-        if count == 0 {
-            break;
-        }
-        to.write_all_at(&buffer[..count], offset)?;
-        offset += count as u64;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

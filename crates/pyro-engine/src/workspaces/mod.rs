@@ -18,6 +18,7 @@ mod prune;
 mod reach;
 mod record;
 mod seed;
+pub mod snapshots;
 mod state;
 mod store;
 pub mod supervisor;
@@ -291,21 +292,6 @@ impl Workspaces {
         // The next call must not meet the supervisor on its way out.
         drop(self.lock_within(&folder, GONE_TIMEOUT)?);
         Ok(stopped)
-    }
-
-    /// Gives it a fresh disk and machine.
-    ///
-    /// # Errors
-    /// As [`Self::create`].
-    pub fn reset(
-        &self,
-        wanted: &str,
-        events: &dyn EventSink,
-        cancel: &Cancel,
-    ) -> Result<Workspace> {
-        let folder = self.store.find(wanted)?;
-        self.at_rest(&folder)?;
-        decode(self.reach(&folder, &Request::Reset, events, cancel)?.value)
     }
 
     /// Ends it and removes everything of it, whatever it does and however

@@ -55,12 +55,7 @@ pub fn labels(given: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
 /// `invalid_label`.
 pub fn label_key(key: &str) -> Result<String> {
     let key = key.trim();
-    let good = key.len() <= MAX_KEY_CHARS
-        && key.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && key
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter));
-    if good {
+    if is_word(key) {
         return Ok(key.to_owned());
     }
     Err(Error::invalid(
@@ -68,6 +63,17 @@ pub fn label_key(key: &str) -> Result<String> {
         format!("label key {key:?} is not allowed"),
     )
     .hint("keys have up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"))
+}
+
+/// Whether `text` is `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, so that it may also
+/// be a part of a file's name.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    text.len() <= MAX_KEY_CHARS
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
 }
 
 fn label_value(key: &str, value: &str) -> Result<String> {

@@ -44,7 +44,7 @@ pub struct Workspace {
     pub ttl_seconds: u64,
     /// Virtual size of its disk in MiB.
     pub disk_mib: u64,
-    /// Bytes its disk takes on the host.
+    /// Bytes its disk and snapshots take on the host.
     pub disk_used_bytes: u64,
     /// Unix time in seconds.
     pub created_at: f64,
@@ -121,7 +121,7 @@ pub struct WorkspaceRow {
     pub service_count: u64,
     /// Those that run.
     pub running_service_count: u64,
-    /// Bytes its disk takes on the host.
+    /// Bytes its disk and snapshots take on the host.
     pub disk_used_bytes: u64,
 }
 
@@ -163,7 +163,7 @@ pub struct PrunedWorkspaces {
     pub deleted_workspace_ids: Vec<String>,
     /// How many.
     pub count: usize,
-    /// Bytes their disks took on the host.
+    /// Bytes their disks and snapshots took on the host.
     pub freed_bytes: u64,
     /// Whether they are still there: this was a rehearsal.
     pub dry_run: bool,

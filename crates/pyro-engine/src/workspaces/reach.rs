@@ -148,16 +148,16 @@ impl Workspaces {
     }
 
     /// Through the supervisor, or on the record under its lock.
-    pub(super) fn somehow(
+    pub(super) fn somehow<T: serde::de::DeserializeOwned>(
         &self,
         folder: &Folder,
         request: &Request,
-        at_rest: impl Fn() -> Result<Workspace>,
-    ) -> Result<Workspace> {
+        at_rest: impl Fn() -> Result<T>,
+    ) -> Result<T> {
         let deadline = Instant::now() + GONE_TIMEOUT;
         loop {
-            if let Some(workspace) = self.ask(folder, request)? {
-                return Ok(workspace);
+            if let Some(done) = self.ask(folder, request)? {
+                return Ok(done);
             }
             if let Some(_lock) = folder.try_lock()? {
                 mend(folder, folder.load()?)?;
@@ -226,13 +226,15 @@ fn worth_a_wait(error: &Error, deadline: Instant, cancel: &Cancel) -> bool {
     error.code == LEAVING && Instant::now() < deadline && !cancel.is_cancelled()
 }
 
-/// Under the lock: a machine that died with its supervisor is written down.
+/// Under the lock: a machine that died with its supervisor is written down,
+/// and what was not completed goes.
 pub(super) fn mend(folder: &Folder, mut record: Record) -> Result<Record> {
+    let _ = std::fs::remove_file(folder.fresh_scratch());
+    folder.snapshots().sweep();
     if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
         record.phase = Phase::Stopped;
         record.stop_reason = Some(StopReason::SupervisorGone);
         record.last_error = Some("the supervisor or the host ended while it ran".into());
-        let _ = std::fs::remove_file(folder.fresh_scratch());
         folder.save(&record)?;
     }
     Ok(record)

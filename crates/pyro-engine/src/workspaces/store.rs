@@ -9,6 +9,7 @@
 //! |- baseline.ext4      what it began with, if anything; another name of a file in <state>/baselines
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
+//! |- snapshots/         copies of the disk (snapshots/kept.rs)
 //! `- commands/          the journal (journal.rs)
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 use super::names;
 use super::record::{LAYOUT_VERSION, Record};
+use super::snapshots::Snapshots;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
 use std::fs::{File, TryLockError};
@@ -162,10 +164,17 @@ impl Folder {
         self.file("scratch.new")
     }
 
-    /// Bytes the disk takes on the host.
+    /// Its snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(&self.id, self.file("snapshots"))
+    }
+
+    /// Bytes the disk and its snapshots take on the host.
     #[must_use]
     pub fn disk_used_bytes(&self) -> u64 {
-        std::fs::metadata(self.scratch()).map_or(0, |metadata| metadata.blocks() * 512)
+        let disk = std::fs::metadata(self.scratch()).map_or(0, |metadata| metadata.blocks() * 512);
+        disk + self.snapshots().used_bytes()
     }
 
     /// The record.

@@ -1,5 +1,6 @@
 //! Workspaces without a machine: records, crashes, filters.
 
+use super::snapshots::SnapshotName;
 use super::*;
 
 pub(super) fn record(id: &str, name: Option<&str>) -> Record {
@@ -121,6 +122,51 @@ fn a_stopped_workspace_is_updated_stopped_and_deleted_without_a_supervisor() {
         workspaces.status("y").unwrap_err().code,
         "unknown_workspace"
     );
+}
+
+#[test]
+fn snapshots_of_a_stopped_workspace_are_listed_and_deleted_and_parts_are_swept() {
+    let (_dir, workspaces) = workspaces();
+    let mut stopped = record("00000000000a", Some("x"));
+    stopped.last_activity_at = 1.0;
+    let folder = workspaces.store.create(&stopped).unwrap();
+    let alone = workspaces.list_snapshots("x").unwrap();
+    assert_eq!((alone.count, alone.snapshots[0].deletable), (1, false));
+    let name = SnapshotName::parse("s").unwrap();
+    let facts = snapshots::kept::Facts {
+        created_at: 2.0,
+        entry_count: 0,
+        bytes_written: 0,
+        disk_bytes: 4096,
+    };
+    let disk = folder.snapshots().begin(&name).unwrap();
+    std::fs::write(disk, [1; 4096]).unwrap();
+    folder.snapshots().complete(&name, &facts).unwrap();
+    let half = folder
+        .snapshots()
+        .disk(&name)
+        .with_file_name("h.ext4.partial");
+    for left in [&half, &folder.fresh_scratch()] {
+        std::fs::write(left, "part").unwrap();
+    }
+    assert_eq!(workspaces.list_snapshots("x").unwrap().count, 2);
+    // Looking is no activity, and a copy takes space.
+    let before = workspaces.status("x").unwrap();
+    assert!((before.last_activity_at - 1.0).abs() < 0.1);
+    assert!(before.disk_used_bytes >= 4096);
+    let unknown = workspaces.delete_snapshot("x", "t").unwrap_err();
+    assert_eq!(unknown.code, "unknown_snapshot");
+    assert!(!half.exists() && !folder.fresh_scratch().exists());
+    let deleted = workspaces.delete_snapshot("x", " s ").unwrap();
+    assert_eq!(deleted.snapshot_name, "s");
+    assert_eq!(workspaces.list_snapshots("x").unwrap().count, 1);
+    assert!(workspaces.status("x").unwrap().last_activity_at > 1.5);
+    // Refused before a supervisor is started for it.
+    let refused = workspaces
+        .reset("x", "s", &crate::NoEvents, &Cancel::default())
+        .unwrap_err();
+    assert_eq!(refused.code, "unknown_snapshot");
+    assert_eq!(workspaces.status("x").unwrap().reset_count, 0);
 }
 
 #[test]

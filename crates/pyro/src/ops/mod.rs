@@ -16,6 +16,9 @@ pub mod env_verify;
 pub mod prepare;
 pub mod run;
 pub mod setup_firecracker;
+pub mod snapshot_create;
+pub mod snapshot_delete;
+pub mod snapshot_list;
 pub mod vm_create;
 pub mod vm_delete;
 pub mod vm_exec;
@@ -73,6 +76,9 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),
+    Row::of::<snapshot_create::SnapshotCreate>(),
+    Row::of::<snapshot_list::SnapshotList>(),
+    Row::of::<snapshot_delete::SnapshotDelete>(),
     Row::of::<workspace_delete::WorkspaceDelete>(),
     Row::of::<workspace_prune::WorkspacePrune>(),
     Row::of::<vm_create::VmCreate>(),

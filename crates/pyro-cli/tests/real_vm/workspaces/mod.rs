@@ -8,6 +8,7 @@ mod files;
 mod life;
 mod rounds;
 mod seeds;
+mod snapshots;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;

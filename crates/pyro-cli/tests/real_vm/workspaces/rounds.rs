@@ -8,7 +8,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const VERBS: [&str; 6] = ["create", "exec", "stop", "start", "reset", "delete"];
+const VERBS: [&str; 9] = [
+    "create",
+    "exec",
+    "stop",
+    "start",
+    "reset",
+    "delete",
+    "snapshot create",
+    "restore",
+    "snapshot delete",
+];
 
 /// xorshift: the seed is printed, so that a failure can be had again.
 struct Dice(u64);
@@ -25,6 +35,17 @@ impl Dice {
 fn kill(pid: Option<u32>) {
     if let Some(pid) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap())) {
         let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Each one is all there, so that it can be gone back to, or not at all.
+fn snapshots_are_whole(desk: &Desk, name: &str, told: &str) {
+    let list = desk.done(&["snapshot", "list", name]);
+    assert_eq!(list["damaged"], serde_json::json!([]), "{told}");
+    if list["count"] == 2 {
+        desk.sh(name, "rm f");
+        desk.done(&["reset", name, "--snapshot", "s"]);
+        assert_eq!(desk.sh(name, "cat f"), "kept\n", "{told}");
     }
 }
 
@@ -52,6 +73,9 @@ fn kills_at_random_moments_damage_nothing() {
         if verb == "start" {
             desk.done(&["stop", &name]);
         }
+        if verb == "restore" || verb == "snapshot delete" {
+            desk.done(&["snapshot", "create", &name, "s"]);
+        }
         let words: Vec<&str> = match verb {
             "create" => vec![
                 "workspace",
@@ -71,6 +95,9 @@ fn kills_at_random_moments_damage_nothing() {
                 "-c",
                 "sleep 0.3; echo more >> g",
             ],
+            "restore" => vec!["workspace", "reset", &name, "--snapshot", "s"],
+            "snapshot create" => vec!["workspace", "snapshot", "create", &name, "s"],
+            "snapshot delete" => vec!["workspace", "snapshot", "delete", &name, "s"],
             verb => vec!["workspace", verb, &name],
         };
         let mut client = desk
@@ -86,12 +113,26 @@ fn kills_at_random_moments_damage_nothing() {
             .map(str::to_owned);
         let victim = dice.throw(3);
         let before = id.as_deref().map(processes).unwrap_or_default();
+        let owner = id.as_deref().and_then(supervisor);
+        let machine = owner.and_then(vmm_below);
         match victim {
             0 => client.kill().unwrap(),
-            1 => kill(id.as_deref().and_then(supervisor)),
-            _ => kill(id.as_deref().and_then(supervisor).and_then(vmm_below)),
+            1 => kill(owner),
+            _ => kill(machine),
         }
         client.wait().unwrap();
+        // A verb that was done already has no client that waits for the death.
+        eventually(
+            &format!("{told}, victim {victim}: it is noticed"),
+            || match (victim, machine) {
+                (1, _) => owner.is_none_or(|pid| !is_alive(pid)),
+                (2, Some(machine)) => id
+                    .as_deref()
+                    .and_then(supervisor)
+                    .is_none_or(|owner| vmm_below(owner).is_some_and(|another| another != machine)),
+                _ => true,
+            },
+        );
 
         let list = desk.done(&["list"]);
         assert_eq!(
@@ -109,6 +150,7 @@ fn kills_at_random_moments_damage_nothing() {
             // client is gone takes itself back, so it is asked for again.
             desk.done(&["start", &name]);
             assert_eq!(desk.sh(&name, "cat f"), "kept\n", "{told}, victim {victim}");
+            snapshots_are_whole(&desk, &name, &told);
         }
         if row.is_some() {
             // A create whose client was killed may still be taking itself back.

@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod snapshots;
 
 use crate::environments::Environments;
 use crate::error::{Error, Result};
@@ -16,6 +17,8 @@ use crate::layout::Layout;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::snapshots::SnapshotName;
+use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
 use crate::workspaces::store::Folder;
 use crate::workspaces::supervisor::wire::{LEAVING, Update};
@@ -233,18 +236,25 @@ impl Live {
         Ok(self.show())
     }
 
-    /// A fresh disk and machine; the old disk goes when the new machine runs,
-    /// and is what is there when it does not come up.
-    pub(super) fn reset(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
+    /// A new disk and machine. The disk is made while the old machine still
+    /// runs; the old disk goes when the new machine runs, and is what is there
+    /// when it does not come up.
+    pub(super) fn reset(
+        &self,
+        snapshot: Option<&SnapshotName>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<ResetWorkspace> {
         let _life = lock(&self.life);
         self.still_here()?;
-        self.happened(Happening::ResetAsked)?;
-        if let Some(guest) = self.set_guest(None) {
+        let (scratch, workspace_reset) = self.new_disk(snapshot, events, cancel)?;
+        let fresh = self.folder.fresh_scratch();
+        let asked = self.happened(Happening::ResetAsked);
+        if asked.is_ok()
+            && let Some(guest) = self.set_guest(None)
+        {
             guest.kill();
         }
-        let fresh = self.folder.fresh_scratch();
-        // Left by a reset that ended in the middle.
-        let _ = std::fs::remove_file(&fresh);
         let swap = || {
             std::fs::rename(&fresh, self.folder.scratch())
                 .map_err(Error::io("rename into place", &fresh))?;
@@ -257,13 +267,14 @@ impl Live {
                 record.last_reset_at = Some(unix_now());
             })
         };
-        let booted = Scratch::create_at(&self.layout, self.disk_mib(), &fresh)
-            .inspect_err(|error| self.failed(error))
-            .and_then(|scratch| self.boot(&scratch, swap, events, cancel));
+        let booted = asked.and_then(|()| self.boot(&scratch, swap, events, cancel));
         if booted.is_err() {
             let _ = std::fs::remove_file(&fresh);
         }
-        booted.map(|()| self.show())
+        booted.map(|()| ResetWorkspace {
+            workspace: self.show(),
+            workspace_reset,
+        })
     }
 
     fn disk_mib(&self) -> u64 {

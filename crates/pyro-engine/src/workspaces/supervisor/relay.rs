@@ -24,7 +24,11 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::DiffTree(_)
         | Request::GetArchive(_) => Some(false),
         Request::WriteFile(_) | Request::ApplyChanges(_) | Request::PutArchive(_) => Some(true),
-        Request::Configure(_) | Request::WarmUp | Request::Exec(_) | Request::PowerOff => None,
+        Request::Configure(_)
+        | Request::WarmUp
+        | Request::Exec(_)
+        | Request::FreezeDisk
+        | Request::PowerOff => None,
     }
 }
 

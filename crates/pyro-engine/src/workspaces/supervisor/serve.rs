@@ -78,7 +78,9 @@ fn carry_out(
     match request {
         Request::Status => value(live.show()),
         Request::Start => value(live.start(&events, cancel)?),
-        Request::Reset => value(live.reset(&events, cancel)?),
+        Request::Reset { snapshot } => value(live.reset(snapshot.as_ref(), &events, cancel)?),
+        Request::SnapshotCreate { name } => value(live.create_snapshot(&name, &events, cancel)?),
+        Request::SnapshotDelete { name } => value(live.delete_snapshot(&name)?),
         Request::Stop => value(live.stop(StopReason::Requested)),
         Request::Delete => value(live.delete()?),
         Request::Update(update) => value(live.update(&update)?),

@@ -16,6 +16,7 @@
 
 use crate::error::{Error, Kind};
 use crate::events::Event;
+use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Code of a refusal by a supervisor that is about to end: nothing was done.
 pub const LEAVING: &str = "leaving";
 /// Supervisor to client: events, one JSON object per line.
@@ -39,8 +40,21 @@ pub enum Request {
     Start,
     /// Powers it off; the supervisor ends.
     Stop,
-    /// Gives it a fresh disk and machine.
-    Reset,
+    /// Gives it a disk as new, or a copy of a snapshot, and a fresh machine.
+    Reset {
+        /// None: as new.
+        snapshot: Option<SnapshotName>,
+    },
+    /// Copies its disk, held still.
+    SnapshotCreate {
+        /// Of the new snapshot.
+        name: SnapshotName,
+    },
+    /// Removes a copy of its disk.
+    SnapshotDelete {
+        /// Of the snapshot.
+        name: SnapshotName,
+    },
     /// Ends its machine at once and removes everything.
     Delete,
     /// Changes name and labels.

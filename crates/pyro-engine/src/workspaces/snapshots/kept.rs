@@ -1,0 +1,402 @@
+//! Snapshots on disk.
+//!
+//! ```text
+//! <workspace>/snapshots/
+//! |- <name>.ext4          the copy of the disk
+//! |- <name>.json          its facts; written last, removed first: with it the snapshot exists
+//! `- <name>.*.partial     being written
+//! ```
+//!
+//! Owns: these names, and that a crash leaves a snapshot whole or none.
+//! Refuses: hiding a damaged one. Whoever holds the workspace's lock writes;
+//! anybody reads.
+
+use super::name::{BASELINE, SnapshotName};
+use super::payloads::{DamagedSnapshot, Snapshot, SnapshotKind};
+use crate::error::{Error, Result};
+use crate::layout::make_private_dir;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// No facts come near this.
+const MAX_FACTS_BYTES: u64 = 64 << 10;
+const DISK: &str = "ext4";
+const FACTS: &str = "json";
+const PARTIAL: &str = "partial";
+
+/// `<name>.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Unix time in seconds.
+    pub created_at: f64,
+    /// Files, directories and links written since the machine was made.
+    pub entry_count: u64,
+    /// Bytes the copy takes on the host.
+    pub bytes_written: u64,
+    /// Virtual size of the disk.
+    pub disk_bytes: u64,
+}
+
+/// The snapshots of one workspace.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    workspace_id: String,
+    root: PathBuf,
+}
+
+impl Snapshots {
+    /// Touches nothing.
+    #[must_use]
+    pub fn new(workspace_id: &str, root: PathBuf) -> Self {
+        Self {
+            workspace_id: workspace_id.to_owned(),
+            root,
+        }
+    }
+
+    fn file(&self, name: &SnapshotName, kind: &str) -> PathBuf {
+        self.root.join(format!("{name}.{kind}"))
+    }
+
+    /// The copy of the disk.
+    #[must_use]
+    pub fn disk(&self, name: &SnapshotName) -> PathBuf {
+        self.file(name, DISK)
+    }
+
+    /// Where to write the copy of a new one, whose name must be free.
+    ///
+    /// # Errors
+    /// `duplicate_snapshot`; `io` when there can be no folder.
+    pub fn begin(&self, name: &SnapshotName) -> Result<PathBuf> {
+        make_private_dir(&self.root)?;
+        if self.file(name, FACTS).exists() {
+            return Err(Error::invalid(
+                "duplicate_snapshot",
+                format!(
+                    "workspace {} has a snapshot {name} already",
+                    self.workspace_id
+                ),
+            )
+            .hint(format!(
+                "use another name, or delete it: pyro workspace snapshot delete {} {name}",
+                self.workspace_id
+            )));
+        }
+        self.sweep();
+        Ok(self.file(name, DISK).with_added_extension(PARTIAL))
+    }
+
+    /// The copy at [`Self::begin`]'s place is complete and synced: makes it a snapshot.
+    ///
+    /// # Errors
+    /// `no_space`, `io`.
+    pub fn complete(&self, name: &SnapshotName, facts: &Facts) -> Result<Snapshot> {
+        let disk = self.disk(name);
+        let path = self.file(name, FACTS);
+        let partial = path.with_added_extension(PARTIAL);
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&partial)?;
+            serde_json::to_writer_pretty(&mut file, facts)?;
+            file.flush()?;
+            file.sync_all()?;
+            std::fs::rename(disk.with_added_extension(PARTIAL), &disk)?;
+            // The disk's name must be there when that of the facts is.
+            File::open(&self.root)?.sync_all()?;
+            std::fs::rename(&partial, &path)?;
+            File::open(&self.root)?.sync_all()
+        };
+        if let Err(error) = write() {
+            let _ = std::fs::remove_file(&path);
+            self.sweep();
+            return Err(Error::io("write", &path)(error));
+        }
+        Ok(self.shown(name, facts))
+    }
+
+    /// One that can be used.
+    ///
+    /// # Errors
+    /// `unknown_snapshot`, naming those there are; `damaged_snapshot`.
+    pub fn load(&self, name: &SnapshotName) -> Result<Facts> {
+        let path = self.file(name, FACTS);
+        let damaged = |why: String| {
+            Error::runtime(
+                "damaged_snapshot",
+                format!("snapshot {name} of workspace {} {why}", self.workspace_id),
+            )
+            .hint(format!(
+                "delete it: pyro workspace snapshot delete {} {name}",
+                self.workspace_id
+            ))
+        };
+        let mut text = String::new();
+        match File::open(&path) {
+            Ok(file) => file
+                .take(MAX_FACTS_BYTES)
+                .read_to_string(&mut text)
+                .map_err(|error| damaged(format!("cannot be read: {error}")))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(self.unknown(name));
+            }
+            Err(error) => return Err(damaged(format!("cannot be read: {error}"))),
+        };
+        let facts: Facts = serde_json::from_str(&text)
+            .map_err(|error| damaged(format!("has no facts in {}: {error}", path.display())))?;
+        match std::fs::metadata(self.disk(name)) {
+            Ok(disk) if disk.len() == facts.disk_bytes => Ok(facts),
+            Ok(disk) => Err(damaged(format!(
+                "has a disk of {} bytes instead of {}",
+                disk.len(),
+                facts.disk_bytes
+            ))),
+            Err(error) => Err(damaged(format!("has no disk: {error}"))),
+        }
+    }
+
+    fn unknown(&self, name: &SnapshotName) -> Error {
+        let mut names = vec![BASELINE.to_owned()];
+        names.extend(self.names().iter().map(SnapshotName::to_string));
+        Error::invalid(
+            "unknown_snapshot",
+            format!(
+                "workspace {} has no snapshot {name}; it has {}",
+                self.workspace_id,
+                names.join(", ")
+            ),
+        )
+        .hint(format!(
+            "pyro workspace snapshot list {}",
+            self.workspace_id
+        ))
+    }
+
+    /// Removes one, however damaged it is.
+    ///
+    /// # Errors
+    /// `unknown_snapshot`, `io`.
+    pub fn remove(&self, name: &SnapshotName) -> Result<()> {
+        let path = self.file(name, FACTS);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(self.unknown(name));
+            }
+            Err(error) => return Err(Error::io("remove", &path)(error)),
+        }
+        // From here on it is only a leftover.
+        self.sweep();
+        Ok(())
+    }
+
+    /// The newest first; the damaged ones with their reason.
+    ///
+    /// # Errors
+    /// `io` when the folder cannot be read.
+    pub fn all(&self) -> Result<(Vec<Snapshot>, Vec<DamagedSnapshot>)> {
+        match std::fs::read_dir(&self.root) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("list", &self.root)(error));
+            }
+            _ => {}
+        }
+        let (mut good, mut damaged) = (Vec::new(), Vec::new());
+        for name in self.names() {
+            match self.load(&name) {
+                Ok(facts) => good.push(self.shown(&name, &facts)),
+                // Deleted since its name was read.
+                Err(error) if error.code == "unknown_snapshot" => {}
+                Err(error) => damaged.push(DamagedSnapshot {
+                    snapshot_name: name.to_string(),
+                    reason: error.message,
+                }),
+            }
+        }
+        // Times are positive, so their bits are in their order.
+        good.sort_by_key(|one| (Reverse(one.created_at.to_bits()), one.snapshot_name.clone()));
+        Ok((good, damaged))
+    }
+
+    /// Bytes the copies take on the host.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.entries()
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|metadata| metadata.blocks() * 512)
+            .sum()
+    }
+
+    /// Removes what was not completed, and what is left of a removal. The
+    /// lock's holder only, and not while it copies.
+    pub fn sweep(&self) {
+        for entry in self.entries() {
+            let path = entry.path();
+            let left = match path.extension().and_then(|kind| kind.to_str()) {
+                Some(PARTIAL) => true,
+                Some(DISK) => !path.with_extension(FACTS).exists(),
+                _ => false,
+            };
+            if left {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
+    /// Names of those that exist, sorted.
+    fn names(&self) -> Vec<SnapshotName> {
+        let mut names: Vec<_> = self
+            .entries()
+            .filter_map(|entry| {
+                let file = entry.file_name();
+                let name = file.to_str()?.strip_suffix(FACTS)?.strip_suffix('.')?;
+                SnapshotName::parse(name).ok()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn entries(&self) -> impl Iterator<Item = std::fs::DirEntry> {
+        let listed = std::fs::read_dir(&self.root);
+        listed.into_iter().flatten().flatten()
+    }
+
+    fn shown(&self, name: &SnapshotName, facts: &Facts) -> Snapshot {
+        Snapshot {
+            workspace_id: self.workspace_id.clone(),
+            snapshot_name: name.to_string(),
+            kind: SnapshotKind::Named,
+            created_at: facts.created_at,
+            entry_count: facts.entry_count,
+            bytes_written: facts.bytes_written,
+            deletable: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SnapshotName {
+        SnapshotName::parse(text).unwrap()
+    }
+
+    fn facts(created_at: f64) -> Facts {
+        Facts {
+            created_at,
+            entry_count: 3,
+            bytes_written: 4096,
+            disk_bytes: 5,
+        }
+    }
+
+    fn make(all: &Snapshots, text: &str, created_at: f64) {
+        let name = name(text);
+        std::fs::write(all.begin(&name).unwrap(), "12345").unwrap();
+        all.complete(&name, &facts(created_at)).unwrap();
+    }
+
+    fn shown(all: &Snapshots) -> Vec<String> {
+        let (good, _) = all.all().unwrap();
+        good.into_iter().map(|one| one.snapshot_name).collect()
+    }
+
+    fn files(all: &Snapshots) -> Vec<String> {
+        let mut names: Vec<_> = all
+            .entries()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn snapshots() -> (tempfile::TempDir, Snapshots) {
+        let dir = tempfile::tempdir().unwrap();
+        let all = Snapshots::new("00000000000a", dir.path().join("snapshots"));
+        (dir, all)
+    }
+
+    #[test]
+    fn the_newest_is_first_and_names_decide_where_times_do_not() {
+        let (_dir, all) = snapshots();
+        assert!(shown(&all).is_empty());
+        for (text, at) in [("old", 1.0), ("b", 3.0), ("a", 3.0), ("new.json", 9.5)] {
+            make(&all, text, at);
+        }
+        assert_eq!(shown(&all), ["new.json", "a", "b", "old"]);
+        assert_eq!(all.load(&name("old")).unwrap(), facts(1.0));
+        let unknown = all.load(&name("x")).unwrap_err();
+        assert_eq!(unknown.code, "unknown_snapshot");
+        assert!(
+            unknown
+                .message
+                .ends_with("it has baseline, a, b, new.json, old")
+        );
+        assert_eq!(
+            all.begin(&name("a")).unwrap_err().code,
+            "duplicate_snapshot"
+        );
+        all.remove(&name("a")).unwrap();
+        assert_eq!(all.remove(&name("a")).unwrap_err().code, "unknown_snapshot");
+        assert_eq!(shown(&all), ["new.json", "b", "old"]);
+        assert_eq!(files(&all).len(), 6);
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_no_snapshot_and_is_swept() {
+        let (_dir, all) = snapshots();
+        make(&all, "whole", 1.0);
+        let written = files(&all);
+        // Each step of writing and of removing, as if nothing came after it.
+        for left in [
+            vec!["half.ext4.partial"],
+            vec!["half.ext4.partial", "half.json.partial"],
+            vec!["half.ext4", "half.json.partial"],
+            vec!["half.ext4"],
+        ] {
+            for file in &left {
+                std::fs::write(all.root.join(file), "12345").unwrap();
+            }
+            assert_eq!(shown(&all), ["whole"], "{left:?}");
+            assert_eq!(
+                all.load(&name("half")).unwrap_err().code,
+                "unknown_snapshot"
+            );
+            all.begin(&name("half")).unwrap();
+            assert_eq!(files(&all), written, "{left:?}");
+        }
+        make(&all, "half", 2.0);
+        assert_eq!(shown(&all), ["half", "whole"]);
+    }
+
+    #[test]
+    fn a_damaged_one_is_reported_and_can_be_removed() {
+        let (_dir, all) = snapshots();
+        for text in ["text", "disk", "short", "good"] {
+            make(&all, text, 1.0);
+        }
+        std::fs::write(all.file(&name("text"), FACTS), "{\"created_at\": 1}").unwrap();
+        std::fs::remove_file(all.disk(&name("disk"))).unwrap();
+        std::fs::write(all.disk(&name("short")), "1234").unwrap();
+        let (good, damaged) = all.all().unwrap();
+        assert_eq!(good.len(), 1);
+        let names: Vec<_> = damaged
+            .iter()
+            .map(|one| one.snapshot_name.as_str())
+            .collect();
+        assert_eq!(names, ["disk", "short", "text"]);
+        assert!(damaged[1].reason.contains("a disk of 4 bytes instead of 5"));
+        for text in ["text", "disk", "short"] {
+            let error = all.load(&name(text)).unwrap_err();
+            assert_eq!(error.code, "damaged_snapshot");
+            all.remove(&name(text)).unwrap();
+        }
+        assert_eq!(files(&all), ["good.ext4", "good.json"]);
+        assert!(all.used_bytes() > 0);
+    }
+}

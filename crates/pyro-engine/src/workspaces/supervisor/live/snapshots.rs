@@ -1,0 +1,186 @@
+//! Copies of the disk, and the disk of a reset.
+//!
+//! ```text
+//!   create: freeze --> copy --> thaw --> sync --> facts       any failure: thaw, nothing left
+//!   reset:  scratch.new = new disk, or copy of a snapshot     the old machine still runs
+//! ```
+//!
+//! Owns: when the disk is held still, what a copy counts as. Refuses: a copy
+//! of a disk that moved meanwhile.
+
+use super::{Live, leaving, lock};
+use crate::error::{Error, Result};
+use crate::events::{Cancel, Event, EventSink};
+use crate::guest::Guest;
+use crate::start::Scratch;
+use crate::start::disk_copy::{allocated_bytes, copy_disk, write_back};
+use crate::vms::payloads::ExecutionMode;
+use crate::workspaces::payloads::WORKSPACE_PATH;
+use crate::workspaces::snapshots::kept::Facts;
+use crate::workspaces::snapshots::payloads::{
+    CreatedSnapshot, DeletedSnapshot, SnapshotKind, WorkspaceReset,
+};
+use crate::workspaces::snapshots::{BASELINE, SnapshotName};
+use crate::workspaces::unix_now;
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Between two events of a long copy.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+impl Live {
+    pub(in crate::workspaces::supervisor) fn create_snapshot(
+        &self,
+        name: &SnapshotName,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<CreatedSnapshot> {
+        let _life = lock(&self.life);
+        self.still_here()?;
+        let guest = self.guest().ok_or_else(leaving)?;
+        let snapshots = self.folder.snapshots();
+        let path = snapshots.begin(name)?;
+        let created = self
+            .copy_held_still(&guest, &path, events, cancel)
+            .and_then(|(copy, entry_count)| {
+                copy.sync_all().map_err(Error::io("write", &path))?;
+                not_cancelled(cancel)?;
+                let facts = Facts {
+                    created_at: unix_now(),
+                    entry_count,
+                    bytes_written: allocated_bytes(&path)?,
+                    disk_bytes: self.disk_mib() << 20,
+                };
+                snapshots.complete(name, &facts)
+            });
+        if created.is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
+        let snapshot = created?;
+        self.touch();
+        let machine = lock(&self.record).machine.clone();
+        Ok(CreatedSnapshot {
+            workspace_id: self.folder.id.clone(),
+            snapshot,
+            execution_mode: machine
+                .map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
+        })
+    }
+
+    /// The copy, and how many entries the guest says it has.
+    fn copy_held_still(
+        &self,
+        guest: &Guest,
+        path: &Path,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<(File, u64)> {
+        let began = Instant::now();
+        write_back(&self.folder.scratch(), path);
+        let mut frozen = guest.freeze_disk(cancel)?;
+        let still = Instant::now();
+        let mut told = Told::new(&self.folder.id, events);
+        let copy = copy_disk(&self.folder.scratch(), path, &mut |done, total| {
+            not_cancelled(cancel)?;
+            frozen.still_copying()?;
+            told.tell(done, total);
+            Ok(())
+        })?;
+        let thawed = frozen.thaw()?;
+        tracing::debug!(
+            "snapshot: still after {:.1?}, held for {:.1?}, {} bytes given back before",
+            still - began,
+            still.elapsed(),
+            thawed.trimmed_bytes
+        );
+        Ok((copy, thawed.entry_count))
+    }
+
+    pub(in crate::workspaces::supervisor) fn delete_snapshot(
+        &self,
+        name: &SnapshotName,
+    ) -> Result<DeletedSnapshot> {
+        let _life = lock(&self.life);
+        self.folder.snapshots().remove(name)?;
+        self.touch();
+        Ok(DeletedSnapshot {
+            workspace_id: self.folder.id.clone(),
+            snapshot_name: name.to_string(),
+            deleted: true,
+        })
+    }
+
+    /// The disk of a reset, where the old one is not.
+    pub(super) fn new_disk(
+        &self,
+        snapshot: Option<&SnapshotName>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<(Scratch, WorkspaceReset)> {
+        let path = self.folder.fresh_scratch();
+        // Left by a reset that ended in the middle.
+        let _ = std::fs::remove_file(&path);
+        let reset = |name: &str, kind, entry_count, bytes_written| WorkspaceReset {
+            snapshot_name: name.to_owned(),
+            kind,
+            destination: WORKSPACE_PATH.into(),
+            entry_count,
+            bytes_written,
+        };
+        let Some(name) = snapshot else {
+            let scratch = Scratch::create_at(&self.layout, self.disk_mib(), &path)
+                .inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+            return Ok((scratch, reset(BASELINE, SnapshotKind::Baseline, 0, 0)));
+        };
+        let snapshots = self.folder.snapshots();
+        let facts = snapshots.load(name)?;
+        let mut told = Told::new(&self.folder.id, events);
+        copy_disk(&snapshots.disk(name), &path, &mut |done, total| {
+            not_cancelled(cancel)?;
+            told.tell(done, total);
+            Ok(())
+        })?;
+        let (entries, bytes) = (facts.entry_count, facts.bytes_written);
+        let reset = reset(name.as_str(), SnapshotKind::Named, entries, bytes);
+        Ok((Scratch::open(&path)?, reset))
+    }
+}
+
+fn not_cancelled(cancel: &Cancel) -> Result<()> {
+    if cancel.is_cancelled() {
+        return Err(Error::runtime(
+            "cancelled",
+            "cancelled while the disk was copied",
+        ));
+    }
+    Ok(())
+}
+
+/// Progress, not more often than a person can read.
+struct Told<'a> {
+    label: String,
+    events: &'a dyn EventSink,
+    last: Instant,
+}
+
+impl<'a> Told<'a> {
+    fn new(id: &str, events: &'a dyn EventSink) -> Self {
+        Self {
+            label: format!("copying the disk of workspace {id}"),
+            events,
+            last: Instant::now(),
+        }
+    }
+
+    fn tell(&mut self, done: u64, total: u64) {
+        if self.last.elapsed() >= TOLD_EVERY {
+            self.last = Instant::now();
+            self.events.event(Event::Progress {
+                label: self.label.clone(),
+                done,
+                total: Some(total),
+            });
+        }
+    }
+}
