@@ -8,7 +8,8 @@
 //! |- supervisor.log     its stderr, the last start only
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
-//! `- commands/          the journal (journal.rs)
+//! |- commands/          the journal (journal/)
+//! `- commands.cleared/  one that a reset just put away
 //! ```
 //!
 //! Owns: these names, atomic records, finding all workspaces; one damaged

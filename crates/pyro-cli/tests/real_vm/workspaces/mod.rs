@@ -6,6 +6,7 @@ mod crashes;
 mod files;
 mod life;
 mod rounds;
+mod running;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;
