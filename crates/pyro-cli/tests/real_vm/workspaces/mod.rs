@@ -7,6 +7,7 @@ mod files;
 mod life;
 mod rounds;
 mod running;
+mod running_ends;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Commands that outlive the call that began them.
 
-use super::{Desk, supervisor};
+use super::Desk;
 use crate::machine::{eventually, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 impl Desk {
     /// Begins a shell line and does not wait; its id.
-    fn begin(&self, workspace: &str, line: &str) -> String {
+    pub fn begin(&self, workspace: &str, line: &str) -> String {
         let words = [
             "exec",
             workspace,
@@ -28,7 +28,7 @@ impl Desk {
     }
 
     /// Looks at a command, at most `wait` seconds until it ended.
-    fn look(&self, workspace: &str, id: &str, wait: &str) -> (Value, i32) {
+    pub fn look(&self, workspace: &str, id: &str, wait: &str) -> (Value, i32) {
         self.ask(&[
             "exec",
             workspace,
@@ -39,23 +39,18 @@ impl Desk {
         ])
     }
 
-    fn entry(&self, workspace: &str, sequence: &str) -> Value {
+    pub fn entry(&self, workspace: &str, sequence: &str) -> Value {
         let logs = self.done(&["logs", workspace, "--sequence", sequence]);
         logs["entries"][0].clone()
     }
 
     /// How many processes of a name the guest has.
-    fn count(&self, workspace: &str, name: &str) -> String {
+    pub fn count(&self, workspace: &str, name: &str) -> String {
         self.sh(
             workspace,
             &format!("cat /proc/[0-9]*/comm | grep -c '^{name}$' || true"),
         )
     }
-}
-
-fn kill(pid: u32) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
 }
 
 #[test]
@@ -269,155 +264,54 @@ fn a_long_log_is_read_in_pages_while_it_grows() {
 }
 
 #[test]
-fn a_cancelled_command_ends_with_all_it_started() {
+fn who_stops_waiting_or_reading_holds_nothing_up() {
     let desk = Desk::new();
-    desk.create("cancel");
-    let id = desk.begin(
-        "cancel",
-        "echo first; sleep 111 & (setsid sleep 112 &) ; sleep 113",
-    );
-    eventually("all run", || desk.count("cancel", "sleep") == "3\n");
-    let (cancelled, code) = desk.ask(&["exec", "cancel", "--command-id", &id, "--cancel"]);
-    assert_eq!(
-        (&cancelled["state"], &cancelled["exit_code"], code),
-        (&"cancelled".into(), &Value::Null, 0),
-        "{cancelled}"
-    );
-    assert_eq!(cancelled["stdout"], "first\n");
-    eventually("none runs", || desk.count("cancel", "sleep") == "0\n");
-    assert_eq!(desk.entry("cancel", "1")["state"], "cancelled");
-    // To ask again is no error for a script that cancels, and one for a script that waits.
-    assert_eq!(
-        desk.ask(&["exec", "cancel", "--command-id", &id, "--cancel"])
-            .1,
-        0
-    );
-    assert_eq!(desk.look("cancel", &id, "0").1, 125);
-    // A deadline holds without anybody who waits.
-    let words = [
-        "exec",
-        "cancel",
-        "--timeout-seconds",
-        "1",
-        "--wait-seconds",
-        "0",
-        "--",
-        "sleep",
-        "114",
-    ];
-    let begun = desk.done(&words);
-    let (ended, code) = desk.look("cancel", begun["command_id"].as_str().unwrap(), "60");
-    assert_eq!((&ended["timed_out"], code), (&true.into(), 124), "{ended}");
-}
-
-#[test]
-fn it_goes_on_when_its_client_is_killed() {
-    let desk = Desk::new();
-    desk.create("client");
-    let mut client = desk
-        .place
-        .pyro(&[
-            "workspace",
-            "exec",
-            "client",
-            "--timeout-seconds",
-            "100",
-            "--wait-seconds",
-            "100",
-            "--",
-            "sh",
-            "-c",
-            "echo begun; while ! test -e go; do sleep 0.1; done; echo finished",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("it runs", || {
-        desk.done(&["logs", "client"])["entries"][0]["stdout"] == "begun\n"
-    });
-    client.kill().unwrap();
-    client.wait().unwrap();
-    desk.sh("client", "sleep 1; touch go");
-    let (done, code) = desk.look("client", "c0-1", "60");
-    assert_eq!(
-        (&done["stdout"], code),
-        (&"begun\nfinished\n".into(), 0),
-        "{done}"
-    );
-}
-
-#[test]
-fn a_reset_ends_it_and_its_id_is_not_another_commands() {
-    let desk = Desk::new();
-    desk.create("reset");
-    let id = desk.begin("reset", "sleep 100");
-    let mut waiting = desk
-        .place
-        .pyro(&[
-            "workspace",
-            "exec",
-            "reset",
-            "--command-id",
-            &id,
-            "--wait-seconds",
-            "100",
-            "--json",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("somebody waits", || waiting.try_wait().unwrap().is_none());
+    desk.create("stall");
+    // Its output fills every pipe on the way to a reader that never reads.
+    let line = "while ! test -e go; do sleep 0.1; done; head -c 3000000 /dev/zero; echo e >&2";
+    let waiting = |wait: &[&str]| {
+        desk.place
+            .pyro(&[&["workspace", "exec", "stall"], wait].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut stalled = waiting(&["--wait-seconds", "100", "--", "sh", "-c", line]);
+    eventually("it runs", || desk.done(&["logs", "stall"])["count"] == 1);
+    let interrupted = waiting(&["--command-id", "c0-1", "--wait-seconds", "100"]);
     std::thread::sleep(Duration::from_millis(500));
-    desk.done(&["reset", "reset"]);
-    let told = waiting.wait_with_output().unwrap();
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let pid = Pid::from_raw(i32::try_from(interrupted.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let output = interrupted.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let told = text(&output.stderr);
+    assert!(told.contains("hint: what was begun goes on"), "{told}");
+    desk.sh("stall", "touch go");
+    let (done, code) = desk.look("stall", "c0-1", "20");
     assert_eq!(
-        (&told["state"], &told["exit_code"]),
-        (&"stopped".into(), &Value::Null),
-        "{told}"
+        (&done["state"], &done["stdout_bytes"], code),
+        (&"exited".into(), &3_000_000.into(), 0)
     );
-    let status = desk.done(&["status", "reset"]);
-    assert_eq!(
-        (&status["command_count"], &status["running_command_count"]),
-        (&0.into(), &0.into())
+    assert!(
+        stalled.try_wait().unwrap().is_none(),
+        "it had nothing to wait for"
     );
-    assert_eq!(desk.done(&["logs", "reset"])["count"], 0);
-    let again = desk.begin("reset", "sleep 100");
-    assert_eq!((id.as_str(), again.as_str()), ("c0-1", "c1-1"));
-    let (refused, code) = desk.look("reset", &id, "0");
-    assert_eq!(
-        (&refused["error_kind"], code),
-        (&"unknown_command".into(), 125),
-        "{refused}"
-    );
+    stalled.kill().unwrap();
+    stalled.wait().unwrap();
 }
 
 #[test]
-fn it_is_lost_with_a_killed_supervisor_and_no_number_is_given_twice() {
+fn a_running_command_keeps_its_workspace_in_use() {
     let desk = Desk::new();
-    let id = desk.create("lost");
-    let command = desk.begin("lost", "echo half; sleep 100");
-    eventually("it said something", || {
-        desk.look("lost", &command, "0").0["stdout"] == "half\n"
-    });
-    kill(supervisor(&id).unwrap());
-    eventually("its supervisor is gone", || supervisor(&id).is_none());
-    let (lost, code) = desk.look("lost", &command, "60");
-    assert_eq!(
-        (&lost["state"], &lost["stdout"], code),
-        (&"lost".into(), &"half\n".into(), 125),
-        "{lost}"
-    );
-    let (later, code) = desk.ask(&["exec", "lost", "--", "sh", "-c", "exit 5"]);
-    assert_eq!((&later["sequence"], code), (&2.into(), 5), "{later}");
-    let entry = desk.entry("lost", "1");
-    assert_eq!(
-        (&entry["state"], &entry["running"]),
-        (&"lost".into(), &false.into()),
-        "{entry}"
-    );
+    let words = ["create", "debian:12", "--name", "busy", "--mem-mib", "512"];
+    desk.done(&[&words[..], &["--ttl-seconds", "60"]].concat());
+    let id = desk.begin("busy", "sleep 67; echo kept");
+    // Nobody asks for longer than the idle time.
+    std::thread::sleep(Duration::from_secs(64));
+    assert_eq!(desk.done(&["list"])["workspaces"][0]["state"], "started");
+    let (done, code) = desk.look("busy", &id, "60");
+    assert_eq!((&done["stdout"], code), (&"kept\n".into(), 0), "{done}");
 }
 
 #[test]

@@ -11,167 +11,26 @@
 //! is left as `lost`. Refuses: an output without bound on the host's disk;
 //! knowing whether a supervisor lives.
 
+mod entry;
 mod page;
+mod recording;
 mod tail;
 
+pub use entry::{Ended, Entry, Written};
 pub use page::page;
+pub use recording::{Recording, begin};
 pub use tail::Tail;
 
-use super::payloads::{CommandState, LogStream, WORKSPACE_PATH};
+use super::payloads::LogStream;
 use super::store::Folder;
 use crate::error::{Error, Result};
 use crate::guest::{Captured, Output};
-use crate::layout::make_private_dir;
-use crate::vms::payloads::ExecutionMode;
-use rustix::fs::{Mode, OFlags};
-use serde::{Deserialize, Serialize};
+use recording::save;
 use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Bytes of one stream of one command that are kept on the host's disk.
-pub const KEPT_STREAM_BYTES: u64 = 64 << 20;
 /// Bytes of head, and again of tail, that a log shows of each stream.
 const SHOWN_BYTES: usize = 256 << 10;
-
-/// One command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    pub sequence: u64,
-    pub command: String,
-    pub cwd: String,
-    pub execution_mode: ExecutionMode,
-    /// Unix time in seconds, as all times here.
-    pub started_at: f64,
-    pub stdout: Written,
-    pub stderr: Written,
-    /// None while it runs.
-    pub ended: Option<Ended>,
-}
-
-/// How much a command wrote to one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
-    pub total_bytes: u64,
-    /// Of them, on the host's disk.
-    pub kept_bytes: u64,
-}
-
-/// How a command ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
-    pub at: f64,
-    pub state: CommandState,
-    pub exit_code: Option<i32>,
-    pub signal: Option<i32>,
-    pub timed_out: bool,
-    pub duration_ms: u64,
-    /// Why there is no exit code.
-    pub error: Option<String>,
-}
-
-impl Ended {
-    /// Without an exit code.
-    #[must_use]
-    pub fn unknown(state: CommandState, started_at: f64, at: f64, error: String) -> Self {
-        Self {
-            at,
-            state,
-            exit_code: None,
-            signal: None,
-            timed_out: false,
-            duration_ms: millis(at - started_at),
-            error: Some(error),
-        }
-    }
-}
-
-impl Entry {
-    /// How much it wrote to one stream.
-    #[must_use]
-    pub fn written(&self, stream: LogStream) -> Written {
-        match stream {
-            LogStream::Stdout => self.stdout,
-            LogStream::Stderr => self.stderr,
-        }
-    }
-
-    /// Its state.
-    #[must_use]
-    pub fn state(&self) -> CommandState {
-        self.ended
-            .as_ref()
-            .map_or(CommandState::Running, |ended| ended.state)
-    }
-
-    /// Milliseconds it ran; of a running one, until `now`.
-    #[must_use]
-    pub fn duration_ms(&self, now: f64) -> u64 {
-        self.ended
-            .as_ref()
-            .map_or_else(|| millis(now - self.started_at), |ended| ended.duration_ms)
-    }
-
-    /// As it is when nobody runs it: one without an end is lost.
-    #[must_use]
-    pub fn at_rest(mut self, now: f64) -> Self {
-        if self.ended.is_none() {
-            self.ended = Some(Ended::unknown(
-                CommandState::Lost,
-                self.started_at,
-                now,
-                "the supervisor or the host ended while it ran".into(),
-            ));
-        }
-        self
-    }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn millis(seconds: f64) -> u64 {
-    (seconds.max(0.0) * 1000.0) as u64
-}
-
-/// A command under way.
-pub struct Recording {
-    entry: Entry,
-    stdout: Kept,
-    stderr: Kept,
-    /// Open, because a reset takes the folder away under a command that ends late.
-    commands: File,
-}
-
-struct Kept {
-    file: File,
-    full: bool,
-}
-
-impl Kept {
-    fn create(path: &Path) -> Result<Self> {
-        Ok(Self {
-            file: File::create(path).map_err(Error::io("create", path))?,
-            full: false,
-        })
-    }
-
-    /// A full disk costs the log, not the command.
-    fn push(&mut self, bytes: &[u8], written: &mut Written) {
-        written.total_bytes += bytes.len() as u64;
-        let room = usize::try_from(KEPT_STREAM_BYTES - written.kept_bytes).unwrap_or(usize::MAX);
-        let mut left = &bytes[..bytes.len().min(room)];
-        while !self.full && !left.is_empty() {
-            match self.file.write(left) {
-                Ok(count @ 1..) => {
-                    written.kept_bytes += count as u64;
-                    left = &left[count..];
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // What comes later would stand in the wrong place.
-                _ => self.full = true,
-            }
-        }
-    }
-}
 
 fn commands(folder: &Folder) -> PathBuf {
     folder.file("commands")
@@ -185,84 +44,6 @@ fn name(sequence: u64, kind: &str) -> String {
 #[must_use]
 pub fn stream_name(sequence: u64, stream: LogStream) -> String {
     name(sequence, stream.as_str())
-}
-
-/// Begins the record of command `sequence`.
-///
-/// # Errors
-/// `no_space`, `io`.
-pub fn begin(
-    folder: &Folder,
-    sequence: u64,
-    command: &str,
-    execution_mode: ExecutionMode,
-    started_at: f64,
-) -> Result<Recording> {
-    let commands = commands(folder);
-    make_private_dir(&commands)?;
-    let recording = Recording {
-        stdout: Kept::create(&commands.join(stream_name(sequence, LogStream::Stdout)))?,
-        stderr: Kept::create(&commands.join(stream_name(sequence, LogStream::Stderr)))?,
-        commands: File::open(&commands).map_err(Error::io("open", &commands))?,
-        entry: Entry {
-            sequence,
-            command: command.to_owned(),
-            cwd: WORKSPACE_PATH.into(),
-            execution_mode,
-            started_at,
-            stdout: Written::default(),
-            stderr: Written::default(),
-            ended: None,
-        },
-    };
-    let record = commands.join(name(sequence, "json"));
-    save(&recording.commands, &recording.entry).map_err(Error::io("write", &record))?;
-    Ok(recording)
-}
-
-impl Recording {
-    /// A piece of standard output.
-    pub fn stdout(&mut self, bytes: &[u8]) {
-        self.stdout.push(bytes, &mut self.entry.stdout);
-    }
-
-    /// A piece of standard error.
-    pub fn stderr(&mut self, bytes: &[u8]) {
-        self.stderr.push(bytes, &mut self.entry.stderr);
-    }
-
-    /// As it is now.
-    #[must_use]
-    pub fn entry(&self) -> &Entry {
-        &self.entry
-    }
-
-    /// The command ended. What cannot be written is not on record at all, so
-    /// that nobody takes it for running.
-    ///
-    /// # Errors
-    /// Why it could not be written.
-    pub fn end(&mut self, ended: Ended) -> std::io::Result<()> {
-        self.entry.ended = Some(ended);
-        save(&self.commands, &self.entry).inspect_err(|_| {
-            let record = name(self.entry.sequence, "json");
-            let _ = rustix::fs::unlinkat(&self.commands, record, rustix::fs::AtFlags::empty());
-        })
-    }
-}
-
-/// A crash leaves the old record or the new one.
-fn save(commands: &File, entry: &Entry) -> std::io::Result<()> {
-    let text = serde_json::to_vec_pretty(entry)?;
-    let (temporary, record) = (
-        name(entry.sequence, "partial"),
-        name(entry.sequence, "json"),
-    );
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(commands, &temporary, flags, Mode::RUSR | Mode::WUSR)?;
-    File::from(file).write_all(&text)?;
-    rustix::fs::renameat(commands, &temporary, commands, &record)?;
-    Ok(())
 }
 
 /// Every command, the first first.

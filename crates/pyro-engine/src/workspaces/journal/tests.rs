@@ -1,7 +1,10 @@
 //! The journal's states, and what is left of it on a disk.
 
+use super::recording::KEPT_STREAM_BYTES;
 use super::*;
 use crate::layout::Layout;
+use crate::vms::payloads::ExecutionMode;
+use crate::workspaces::payloads::CommandState;
 use crate::workspaces::store::Store;
 use crate::workspaces::tests::record;
 
