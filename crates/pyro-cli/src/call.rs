@@ -77,6 +77,15 @@ fn exit_code(request: &Value, response: &Value, json: bool) -> u8 {
         // Eight bits are all a parent sees.
         return u8::try_from(code & 0xff).unwrap_or(failure::EXIT_CODE);
     }
+    // Whoever cancels a command gets what was asked for.
+    if let Some(why) = render::no_exit_code(response).filter(|_| request["cancel"] != true) {
+        if !json {
+            let error = Error::runtime("no_exit_code", why)
+                .hint("what it wrote is kept: see pyro workspace logs; run it again");
+            failure::show(&error, json);
+        }
+        return failure::EXIT_CODE;
+    }
     let issues = response["issues"].as_array().map_or(0, Vec::len);
     if request["strict"] != true || issues == 0 {
         return 0;

@@ -46,7 +46,7 @@ The path:
 A later release adds `pyro mcp serve`, which gives a chat host the same computer.
 
 Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
-signal n, 124 at the deadline); 125 pyro's own error, with its remedy; 2 usage;
+signal n, 124 at the deadline; 0 while it runs on); 125 pyro's own error, with its remedy; 2 usage;
 130, 143, 129 after Ctrl-C, TERM, HUP.
 
 Variables: PYRO_BACKEND, PYRO_ENVIRONMENT_CACHE_DIR, PYRO_STATE_DIR, PYRO_QEMU_BIN,

@@ -182,6 +182,22 @@ fn ranges_in_schemas_are_the_engines() {
 }
 
 #[test]
+fn ranges_of_waits_and_pages_are_the_engines() {
+    use pyro::workspaces::{LIMIT_BYTES_RANGE, PAGE_BYTES, WAIT_SECONDS_RANGE};
+    for (name, field, range) in [
+        ("workspace_exec", "wait_seconds", WAIT_SECONDS_RANGE),
+        ("workspace_logs", "limit", LIMIT_BYTES_RANGE),
+    ] {
+        let field = properties(&schema(pyro::ops::named(name).unwrap()))[field].clone();
+        assert_eq!(field["minimum"], *range.start(), "{name}");
+        assert_eq!(field["maximum"], *range.end(), "{name}");
+    }
+    let logs = properties(&schema(pyro::ops::named("workspace_logs").unwrap()));
+    let told = logs["limit"]["description"].as_str().unwrap();
+    assert!(told.contains(&PAGE_BYTES.to_string()), "{told}");
+}
+
+#[test]
 fn only_rows_that_end_something_destroy() {
     for row in TABLE {
         let ends = ["delete", "prune", "vm_exec", "reap", "reset"]

@@ -2,6 +2,7 @@
 //!
 //! Owns: which form an operation has. Refuses: exit codes and errors.
 
+mod command;
 mod diff;
 mod doctor;
 mod environment;
@@ -9,6 +10,8 @@ mod files;
 mod setup;
 mod snapshot;
 mod workspace;
+
+pub use command::no_exit_code;
 
 use crate::sink::Sink;
 use serde::Serialize;
@@ -67,11 +70,11 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_export" => files::exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
-            sink.line(&workspace::exec_summary(response));
+            sink.line(&command::summary(response));
             String::new()
         }
         "workspace_logs" => {
-            let (stdout, stderr) = workspace::logs(response);
+            let (stdout, stderr) = command::logs(response);
             sink.text(&stderr);
             stdout
         }

@@ -1,6 +1,6 @@
 //! Workspaces as a person reads them.
 //!
-//! Owns: the block, the table, the log. Refuses: JSON.
+//! Owns: the block, the table. Refuses: JSON; commands (command.rs).
 
 use super::text;
 use serde_json::Value;
@@ -40,6 +40,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         ),
     );
     line("Command count", text(workspace, "command_count"));
+    if workspace["running_command_count"].as_u64() > Some(0) {
+        line("Running commands", text(workspace, "running_command_count"));
+    }
     line("Reset count", text(workspace, "reset_count"));
     line("Last reset", ago(&workspace["last_reset_at"]));
     let last = &workspace["last_command"];
@@ -185,46 +188,6 @@ pub fn pruned(pruned: &Value) -> String {
     out
 }
 
-/// After a command, on stderr.
-pub fn exec_summary(response: &Value) -> String {
-    format!(
-        "[workspace-exec] workspace_id={} sequence={} cwd={} execution_mode={} exit_code={} duration_ms={}",
-        text(response, "workspace_id"),
-        response["sequence"],
-        text(response, "cwd"),
-        text(response, "execution_mode"),
-        response["exit_code"],
-        response["duration_ms"]
-    )
-}
-
-/// The log: what goes to stdout, and what goes to stderr.
-pub fn logs(logs: &Value) -> (String, String) {
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    for entry in logs["entries"].as_array().into_iter().flatten() {
-        let _ = writeln!(
-            stdout,
-            "#{} exit_code={} duration_ms={} cwd={}\n$ {}",
-            entry["sequence"],
-            entry["exit_code"],
-            entry["duration_ms"],
-            text(entry, "cwd"),
-            text(entry, "command")
-        );
-        for (name, to) in [("stdout", &mut stdout), ("stderr", &mut stderr)] {
-            let said = text(entry, name);
-            to.push_str(&said);
-            if !said.is_empty() && !said.ends_with('\n') {
-                to.push('\n');
-            }
-        }
-    }
-    if stdout.is_empty() {
-        stdout.push_str("No workspace logs found.\n");
-    }
-    (stdout, stderr)
-}
-
 fn one_line(text: &str) -> String {
     const MOST: usize = 80;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -311,18 +274,5 @@ mod tests {
             !block.contains("Name:") && !block.contains("Last"),
             "{block}"
         );
-    }
-
-    #[test]
-    fn a_log_keeps_the_streams_apart() {
-        let (stdout, stderr) = logs(
-            &json!({"entries": [{"sequence": 1, "exit_code": 2, "duration_ms": 5,
-            "cwd": "/workspace", "command": "make", "stdout": "a", "stderr": "b\n"}]}),
-        );
-        assert_eq!(
-            stdout,
-            "#1 exit_code=2 duration_ms=5 cwd=/workspace\n$ make\na\n"
-        );
-        assert_eq!(stderr, "b\n");
     }
 }

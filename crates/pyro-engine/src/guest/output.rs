@@ -5,6 +5,8 @@
 //! events is complete.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// Bytes kept from the beginning of each stream, and again from its end.
 pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
@@ -39,6 +41,27 @@ impl Captured {
             limit_bytes,
             ..Self::default()
         }
+    }
+
+    /// Head and tail of the first `size_bytes` of a file; what lies between is
+    /// not read.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is smaller.
+    pub fn of_file(file: &File, size_bytes: u64, limit_bytes: usize) -> std::io::Result<Self> {
+        let limit = limit_bytes as u64;
+        let head_bytes = size_bytes.min(limit);
+        let tail_bytes = (size_bytes - head_bytes).min(limit);
+        let read = |count: u64, at: u64| {
+            let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
+            file.read_exact_at(&mut bytes, at).map(|()| bytes)
+        };
+        Ok(Self {
+            head: read(head_bytes, 0)?,
+            tail: read(tail_bytes, size_bytes - tail_bytes)?.into(),
+            total_bytes: size_bytes,
+            limit_bytes,
+        })
     }
 
     /// Takes the next piece.
@@ -102,6 +125,18 @@ mod tests {
             } else {
                 prop_assert_eq!(output.text.into_bytes(), all);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_gives_what_the_live_stream_gave(all in proptest::collection::vec(b'a'..=b'z', 0..300), limit in 0_usize..100) {
+            let mut live = Captured::new(limit);
+            live.push(&all);
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, &all).unwrap();
+            let read = Captured::of_file(&file, all.len() as u64, limit).unwrap();
+            prop_assert_eq!(read.finish(), live.finish());
         }
     }
 

@@ -10,6 +10,8 @@
 //! machine of its own; one supervisor process has each ([`supervisor`]).
 
 mod admission;
+mod command_id;
+mod commands;
 pub mod files;
 mod journal;
 mod names;
@@ -27,22 +29,22 @@ mod tests;
 mod update;
 mod view;
 
+pub use commands::{LIMIT_BYTES_RANGE, Logs, Look, PAGE_BYTES, WAIT_SECONDS_RANGE};
+
 use crate::Environments;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::Layout;
 use crate::vms::payloads::BackendChoice;
 use payloads::{
-    DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceExec, WorkspaceList,
-    WorkspaceLogs, WorkspaceState,
+    DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceList, WorkspaceState,
 };
-use reach::{GONE_TIMEOUT, decode};
+use reach::GONE_TIMEOUT;
 use record::{LAYOUT_VERSION, Record, Spec, WorkspaceSeed};
 use seed::{Baselines, Source};
 use state::Phase;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Store;
 use supervisor::client;
@@ -329,56 +331,6 @@ impl Workspaces {
             workspace_id: folder.id,
             deleted: true,
             reason: "explicit_delete".into(),
-        })
-    }
-
-    /// Runs a command. One that was stopped because nobody used it, or whose
-    /// supervisor died, is started again first, and says so.
-    ///
-    /// # Errors
-    /// `wrong_state` for one that somebody stopped; `cancelled`; everything
-    /// that can happen to a machine.
-    pub fn exec(
-        &self,
-        wanted: &str,
-        command: &str,
-        timeout_seconds: u64,
-        stdin: Option<File>,
-        events: &dyn EventSink,
-        cancel: &Cancel,
-    ) -> Result<WorkspaceExec> {
-        crate::vms::checks::timeout(timeout_seconds)?;
-        crate::vms::checks::command(command)?;
-        let folder = self.store.find(wanted)?;
-        let request = Request::Exec {
-            command: command.to_owned(),
-            timeout_seconds,
-            stdin: stdin.is_some(),
-        };
-        let called = self.on_machine(&folder, events, cancel, |session| {
-            session.call(&request, stdin.as_ref(), events, cancel)
-        })?;
-        let mut done: WorkspaceExec = decode(called.value)?;
-        done.stdout_truncated = called.stdout.truncated;
-        done.stderr_truncated = called.stderr.truncated;
-        done.lossy = called.stdout.lossy || called.stderr.lossy;
-        done.stdout = called.stdout.text;
-        done.stderr = called.stderr.text;
-        Ok(done)
-    }
-
-    /// Its commands since the last reset.
-    ///
-    /// # Errors
-    /// As [`Self::status`].
-    pub fn logs(&self, wanted: &str) -> Result<WorkspaceLogs> {
-        let folder = self.store.find(wanted)?;
-        folder.load()?;
-        let entries = journal::entries(&folder)?;
-        Ok(WorkspaceLogs {
-            workspace_id: folder.id,
-            count: entries.len(),
-            entries,
         })
     }
 }

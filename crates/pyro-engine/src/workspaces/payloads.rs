@@ -82,7 +82,9 @@ pub struct Workspace {
     pub workspace_seed: WorkspaceSeed,
     /// Commands since the last reset.
     pub command_count: u64,
-    /// The last of them.
+    /// Those that run just now.
+    pub running_command_count: u64,
+    /// The last that ended.
     pub last_command: Option<LastCommand>,
     /// Times it was reset.
     pub reset_count: u64,
@@ -169,7 +171,46 @@ pub struct PrunedWorkspaces {
     pub dry_run: bool,
 }
 
-/// Result of one command in a workspace.
+/// How it is with a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandState {
+    /// It runs.
+    Running,
+    /// It ended by itself, by a signal or at its deadline: it has an exit code.
+    Exited,
+    /// Somebody gave it up, and it was killed.
+    Cancelled,
+    /// Its machine ended: a stop, a reset, or the guest by itself.
+    Stopped,
+    /// The guest did not run it, or said nothing about its end.
+    Failed,
+    /// The supervisor or the host ended while it ran.
+    Lost,
+}
+
+/// One of the two streams of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl LogStream {
+    /// Its name, on every door.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Result of one command in a workspace, or how it is with one that runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkspaceExec {
     /// The workspace.
@@ -180,6 +221,12 @@ pub struct WorkspaceExec {
     pub environment_version: Option<String>,
     /// Number since the last reset, from 1.
     pub sequence: u64,
+    /// Names it until the next reset, also when it has ended.
+    pub command_id: String,
+    /// How it is with it.
+    pub state: CommandState,
+    /// Whether it still runs; then outputs, bytes and milliseconds are those until now.
+    pub running: bool,
     /// The command, as given to `/bin/sh -lc`.
     pub command: String,
     /// Its working directory.
@@ -198,12 +245,15 @@ pub struct WorkspaceExec {
     pub stderr_truncated: bool,
     /// Whether invalid UTF-8 was replaced.
     pub lossy: bool,
-    /// Its exit code; 128 + n after signal n; 124 at the deadline.
-    pub exit_code: i32,
+    /// Its exit code; 128 + n after signal n; 124 at the deadline; null when it
+    /// runs, and when nobody knows one.
+    pub exit_code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
     /// Whether the deadline ended it.
     pub timed_out: bool,
+    /// Why there is no exit code, when it has ended without one.
+    pub error: Option<String>,
     /// Milliseconds it ran.
     pub duration_ms: u64,
     /// How it ran.
@@ -219,6 +269,8 @@ pub struct WorkspaceLogs {
     pub count: usize,
     /// Each, the first first.
     pub entries: Vec<LogEntry>,
+    /// A part of one stream of the one command, when it was asked for.
+    pub page: Option<LogPage>,
 }
 
 /// One command and what it said.
@@ -230,20 +282,59 @@ pub struct LogEntry {
     pub command: String,
     /// Its working directory.
     pub cwd: String,
-    /// Its exit code.
-    pub exit_code: i32,
-    /// Milliseconds it ran.
+    /// For `workspace exec --command-id`.
+    pub command_id: String,
+    /// How it is with it.
+    pub state: CommandState,
+    /// Whether it still runs.
+    pub running: bool,
+    /// Unix time of its beginning.
+    pub started_at: f64,
+    /// Its exit code; null when it runs, and when nobody knows one.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether the deadline ended it.
+    pub timed_out: bool,
+    /// Why there is no exit code, when it has ended without one.
+    pub error: Option<String>,
+    /// Milliseconds it ran, until now when it runs.
     pub duration_ms: u64,
     /// How it ran.
     pub execution_mode: ExecutionMode,
-    /// Unix time of its end.
-    pub recorded_at: f64,
+    /// Unix time of its end; null when it runs.
+    pub recorded_at: Option<f64>,
     /// Name of the file with its standard output.
     pub stdout_file: String,
     /// Name of the file with its standard error.
     pub stderr_file: String,
-    /// Its standard output; invalid UTF-8 replaced; cut in the middle above the limit.
+    /// Bytes it wrote to standard output.
+    pub stdout_bytes: u64,
+    /// Bytes it wrote to standard error.
+    pub stderr_bytes: u64,
+    /// Its standard output; invalid UTF-8 replaced; cut in the middle above the
+    /// limit; empty beside a page.
     pub stdout: String,
     /// Its standard error, likewise.
     pub stderr: String,
+}
+
+/// A part of one stream of one command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogPage {
+    /// Which stream.
+    pub stream: LogStream,
+    /// The bytes as text; invalid UTF-8 replaced.
+    pub text: String,
+    /// Whether invalid UTF-8 was replaced.
+    pub lossy: bool,
+    /// First byte.
+    pub offset: u64,
+    /// First byte of the next page; null at the end of a command that ended.
+    pub next_offset: Option<u64>,
+    /// Bytes the command wrote to the stream, until now when it runs.
+    pub total_bytes: u64,
+    /// Whether all of them can be read; false above 64 MiB and after the host's
+    /// disk was full.
+    pub complete: bool,
 }

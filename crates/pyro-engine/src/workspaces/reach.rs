@@ -17,7 +17,7 @@ use super::state::{Mend, Phase};
 use super::store::Folder;
 use super::supervisor::client::{self, Session};
 use super::supervisor::wire::{LEAVING, Request};
-use super::{Workspaces, unix_now, view};
+use super::{Workspaces, journal, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use std::fs::File;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// How long a supervisor that was told to end may take to be gone.
 pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at what no event tells.
-const LOOK: Duration = Duration::from_millis(10);
+pub(super) const LOOK: Duration = Duration::from_millis(10);
 
 impl Workspaces {
     fn wake(
@@ -222,15 +222,18 @@ impl Workspaces {
     }
 }
 
-fn worth_a_wait(error: &Error, deadline: Instant, cancel: &Cancel) -> bool {
+pub(super) fn worth_a_wait(error: &Error, deadline: Instant, cancel: &Cancel) -> bool {
     error.code == LEAVING && Instant::now() < deadline && !cancel.is_cancelled()
 }
 
 /// Under the lock: a machine that died with its supervisor is written down,
-/// and what was not completed goes.
+/// and so are the commands it ran; what was not completed goes.
 pub(super) fn mend(folder: &Folder, mut record: Record) -> Result<Record> {
     let _ = std::fs::remove_file(folder.fresh_scratch());
     folder.snapshots().sweep();
+    // Also those it began and had no time to count: no number is given twice.
+    let highest = journal::end_lost(folder, unix_now());
+    record.command_count = record.command_count.max(highest);
     if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
         record.phase = Phase::Stopped;
         record.stop_reason = Some(StopReason::SupervisorGone);

@@ -128,7 +128,7 @@ pub enum StopReason {
     StartFailed,
 }
 
-/// The command that ran last.
+/// The command that ended last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastCommand {
     /// Number since the last reset, from 1.
@@ -137,8 +137,9 @@ pub struct LastCommand {
     pub command: String,
     /// Its working directory.
     pub cwd: String,
-    /// Its exit code; 128 + n after signal n; 124 at the deadline.
-    pub exit_code: i32,
+    /// Its exit code; 128 + n after signal n; 124 at the deadline; null when
+    /// nobody knows one.
+    pub exit_code: Option<i32>,
     /// Milliseconds it ran.
     pub duration_ms: u64,
     /// How it ran.

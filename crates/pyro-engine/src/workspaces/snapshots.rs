@@ -61,8 +61,8 @@ impl Workspaces {
             snapshot_name: BASELINE.into(),
             kind: SnapshotKind::Baseline,
             created_at: record.created_at,
-            entry_count: 0,
-            bytes_written: 0,
+            entry_count: record.seed.entry_count,
+            bytes_written: record.seed.bytes_written,
             deletable: false,
         }];
         snapshots.extend(named);

@@ -10,7 +10,8 @@
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
 //! |- snapshots/         copies of the disk (snapshots/kept.rs)
-//! `- commands/          the journal (journal.rs)
+//! |- commands/          the journal (journal/)
+//! `- commands.cleared/  one that a reset just put away
 //! ```
 //!
 //! Owns: these names, atomic records, finding all workspaces; one damaged

@@ -239,3 +239,120 @@ fn an_older_supervisor_can_be_looked_at_and_nothing_else() {
     assert_eq!(refused.code, "supervisor_protocol");
     assert!(refused.message.contains("4.9") && refused.hint.is_some());
 }
+
+fn looked(
+    workspaces: &Workspaces,
+    wanted: &str,
+    command_id: &str,
+) -> Result<payloads::WorkspaceExec> {
+    let look = Look {
+        command_id: command_id.into(),
+        wait_seconds: 0,
+        cancel: false,
+    };
+    workspaces.look(wanted, &look, &crate::NoEvents, &Cancel::default())
+}
+
+fn begin(folder: &store::Folder, sequence: u64) -> journal::Recording {
+    let mode = crate::vms::payloads::ExecutionMode::GuestSerial;
+    journal::begin(folder, sequence, "make", mode, unix_now()).unwrap()
+}
+
+#[test]
+fn a_command_of_a_dead_supervisor_is_lost_and_its_number_is_not_given_again() {
+    let (_dir, workspaces) = workspaces();
+    let mut died = record("00000000000a", Some("died"));
+    died.phase = Phase::Started;
+    died.reset_count = 2;
+    died.command_count = 6;
+    let folder = workspaces.store.create(&died).unwrap();
+    begin(&folder, 7).stdout("half \u{20ac}".as_bytes());
+    // While somebody holds the lock it is the supervisor's to tell.
+    let lock = folder.try_lock().unwrap().unwrap();
+    let running = journal::entry(&folder, 7).unwrap().unwrap();
+    assert_eq!(running.state(), payloads::CommandState::Running);
+    drop(lock);
+    let lost = looked(&workspaces, "died", "c2-7").unwrap();
+    assert_eq!(lost.state, payloads::CommandState::Lost);
+    assert_eq!((lost.exit_code, lost.running), (None, false));
+    assert_eq!(
+        (lost.stdout.as_str(), lost.stdout_bytes),
+        ("half \u{20ac}", 8)
+    );
+    assert!(lost.error.is_some());
+    let status = workspaces.status("died").unwrap();
+    assert_eq!(status.state, WorkspaceState::Stopped);
+    assert_eq!((status.command_count, status.running_command_count), (7, 0));
+    let logs = workspaces.logs("died", &Logs::default()).unwrap();
+    assert_eq!(logs.entries[0].state, payloads::CommandState::Lost);
+    assert_eq!(logs.entries[0].command_id, "c2-7");
+}
+
+#[test]
+fn ids_of_before_a_reset_and_of_nothing_are_refused() {
+    let (_dir, workspaces) = workspaces();
+    let mut one = record("00000000000a", Some("x"));
+    one.reset_count = 1;
+    workspaces.store.create(&one).unwrap();
+    for (id, code) in [
+        ("c0-1", "unknown_command"),
+        ("c1-1", "unknown_command"),
+        ("1", "invalid_command_id"),
+    ] {
+        assert_eq!(looked(&workspaces, "x", id).unwrap_err().code, code, "{id}");
+    }
+    let logs = Logs {
+        sequence: Some(1),
+        ..Logs::default()
+    };
+    let error = workspaces.logs("x", &logs).unwrap_err();
+    assert_eq!(error.code, "unknown_command");
+}
+
+#[test]
+fn a_page_comes_without_the_rest_of_the_log() {
+    let (_dir, workspaces) = workspaces();
+    let folder = workspaces
+        .store
+        .create(&record("00000000000a", Some("x")))
+        .unwrap();
+    let mut recording = begin(&folder, 1);
+    recording.stderr("aé€😀b".as_bytes());
+    let started_at = recording.entry().started_at;
+    let state = payloads::CommandState::Cancelled;
+    recording
+        .end(journal::Ended::unknown(
+            state,
+            started_at,
+            started_at + 1.0,
+            "why".into(),
+        ))
+        .unwrap();
+    let logs = |offset, limit| {
+        let logs = Logs {
+            sequence: Some(1),
+            stream: Some(payloads::LogStream::Stderr),
+            offset: Some(offset),
+            limit: Some(limit),
+        };
+        workspaces.logs("x", &logs)
+    };
+    // The page would end within the last character but one.
+    let seen = logs(1, 8).unwrap();
+    let page = seen.page.unwrap();
+    assert_eq!((page.text.as_str(), page.next_offset), ("é€", Some(6)));
+    assert!(page.complete && !page.lossy && page.total_bytes == 11);
+    assert_eq!(seen.entries[0].stderr, "");
+    assert_eq!(seen.entries[0].exit_code, None);
+    let end = logs(6, 8).unwrap().page.unwrap();
+    assert_eq!((end.text.as_str(), end.next_offset), ("😀b", None));
+    let beyond = logs(1_000, 8).unwrap().page.unwrap();
+    assert_eq!((beyond.text.as_str(), beyond.next_offset), ("", None));
+    assert_eq!(logs(0, 0).unwrap_err().code, "out_of_range");
+    let no_sequence = Logs {
+        offset: Some(0),
+        ..Logs::default()
+    };
+    let error = workspaces.logs("x", &no_sequence).unwrap_err();
+    assert_eq!(error.code, "missing_sequence");
+}

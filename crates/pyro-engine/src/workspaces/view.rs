@@ -51,6 +51,8 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         workspace_path: WORKSPACE_PATH.into(),
         workspace_seed: record.seed.clone(),
         command_count: record.command_count,
+        // Its supervisor knows.
+        running_command_count: 0,
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,

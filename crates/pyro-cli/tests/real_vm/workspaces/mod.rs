@@ -7,6 +7,8 @@ mod diff;
 mod files;
 mod life;
 mod rounds;
+mod running;
+mod running_ends;
 mod seeds;
 mod snapshots;
 

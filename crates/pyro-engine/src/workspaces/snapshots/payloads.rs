@@ -29,9 +29,9 @@ pub struct Snapshot {
     /// Unix time in seconds.
     pub created_at: f64,
     /// Files, directories and links written since the machine was made,
-    /// anywhere on its disk.
+    /// anywhere on its disk; of the baseline: those of the seed.
     pub entry_count: u64,
-    /// Bytes the copy takes on the host; 0 for the baseline, which is no copy.
+    /// Bytes the copy takes on the host; of the baseline: those of the seed's files.
     pub bytes_written: u64,
     /// Whether it can be deleted.
     pub deletable: bool,

@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod running;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -23,6 +24,7 @@ use crate::workspaces::state::{Happening, Phase};
 use crate::workspaces::store::Folder;
 use crate::workspaces::supervisor::wire::{LEAVING, Update};
 use crate::workspaces::{admission, journal, unix_now, update, view};
+pub(super) use exec::Work;
 use rustix::event::{EventfdFlags, eventfd};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -42,6 +44,7 @@ pub(super) struct Live {
     wake: OwnedFd,
     over: AtomicBool,
     sequence: AtomicU64,
+    running: running::Running,
 }
 
 struct Usage {
@@ -82,6 +85,7 @@ impl Live {
             unused: Condvar::new(),
             wake,
             over: AtomicBool::new(false),
+            running: running::Running::default(),
         })
     }
 
@@ -218,7 +222,10 @@ impl Live {
         let left = self
             .has_machine()
             .then(|| Duration::from_secs(record.spec.ttl_seconds));
-        view::workspace(&record, &self.folder, left)
+        Workspace {
+            running_command_count: self.running.count(),
+            ..view::workspace(&record, &self.folder, left)
+        }
     }
 
     /// Boots the machine unless it runs.

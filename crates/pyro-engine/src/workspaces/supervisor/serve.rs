@@ -3,11 +3,11 @@
 //! Owns: the handshake, a thread per request, and cancelling what a client
 //! that is gone had asked for. Refuses: knowing what the requests do (live.rs).
 
-use super::live::Live;
+use super::live::{Live, Work};
 use super::relay;
 use super::wire::{Answer, EVENTS, Failure, PROTOCOL, Request, WireEvent};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, Event, EventSink, NoEvents};
 use crate::workspaces::record::StopReason;
 use pyro_proto::messages::{Welcome, channel};
 use pyro_proto::{Incoming, Link, Stream};
@@ -47,7 +47,7 @@ pub(super) fn connection(live: &Arc<Live>, socket: UnixStream) {
     cancel.cancel();
 }
 
-fn answer(live: &Live, stream: Arc<Stream>, request: &[u8], cancel: &Cancel) {
+fn answer(live: &Arc<Live>, stream: Arc<Stream>, request: &[u8], cancel: &Cancel) {
     if let Ok(about_files) = serde_json::from_slice(request)
         && let Some(changes) = relay::changes(&about_files)
     {
@@ -69,7 +69,7 @@ fn answer(live: &Live, stream: Arc<Stream>, request: &[u8], cancel: &Cancel) {
 }
 
 fn carry_out(
-    live: &Live,
+    live: &Arc<Live>,
     stream: &Arc<Stream>,
     request: Request,
     cancel: &Cancel,
@@ -88,12 +88,36 @@ fn carry_out(
             command,
             timeout_seconds,
             stdin,
+            wait_seconds,
         } => {
             let guest = live.guest_for_command()?;
-            events.send(&WireEvent::Accepted);
             let input = stdin.then(|| self::stdin(stream.clone())).transpose()?;
-            let timeout = Duration::from_secs(timeout_seconds);
-            value(live.exec(&guest, &command, timeout, input, &events, cancel)?)
+            let underway = live.begin(&guest, &command, wait_seconds.is_some())?;
+            events.send(&WireEvent::Accepted);
+            let work = Work {
+                underway,
+                guest,
+                command,
+                timeout: Duration::from_secs(timeout_seconds),
+            };
+            let Some(wait_seconds) = wait_seconds else {
+                let ends = work.underway.clone();
+                let _tied = cancel.on_cancel(move || ends.cancel());
+                return value(live.carry_out(&work, input, &events)?);
+            };
+            let underway = live.carry_on(work);
+            let wait = Duration::from_secs(wait_seconds);
+            value(live.follow(&underway, wait, &events, cancel))
+        }
+        Request::Look {
+            id,
+            wait_seconds,
+            cancel: end_it,
+            output,
+        } => {
+            let wait = Duration::from_secs(wait_seconds);
+            let to: &dyn EventSink = if output { &events } else { &NoEvents };
+            value(live.look(id, wait, end_it, to, cancel)?)
         }
     }
 }

@@ -16,6 +16,8 @@
 
 use crate::error::{Error, Kind};
 use crate::events::Event;
+use crate::workspaces::command_id::CommandId;
+use crate::workspaces::journal::Entry;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -67,6 +69,20 @@ pub enum Request {
         timeout_seconds: u64,
         /// Whether standard input follows.
         stdin: bool,
+        /// How long the answer waits for its end; it goes on then, whatever
+        /// becomes of the client. None: the client waits, and ends it by going.
+        wait_seconds: Option<u64>,
+    },
+    /// Looks at a command.
+    Look {
+        /// Which one.
+        id: CommandId,
+        /// How long the answer waits for its end.
+        wait_seconds: u64,
+        /// Whether to end it.
+        cancel: bool,
+        /// Whether to send what it wrote, and writes meanwhile.
+        output: bool,
     },
 }
 
@@ -75,6 +91,15 @@ impl Request {
     pub fn is_stable(&self) -> bool {
         matches!(self, Self::Status | Self::Stop | Self::Delete)
     }
+}
+
+/// How it is with a command; the answer to `Exec` and `Look`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    pub id: CommandId,
+    pub environment: String,
+    pub environment_version: Option<String>,
+    pub entry: Entry,
 }
 
 /// Changes of name and labels.

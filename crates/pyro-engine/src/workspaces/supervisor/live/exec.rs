@@ -1,24 +1,40 @@
-//! Commands on the machine there is.
+//! Commands on the machine there is, from their number to their record.
 //!
-//! Owns: their numbers, their journal, and waiting for a machine that is
-//! coming up. Refuses: starting one.
+//! Owns: their numbers, their journal, how they ended, and waiting for a
+//! machine that is coming up. Refuses: starting one; waiting for a command on
+//! somebody's behalf (running.rs).
 
+use super::running::Underway;
 use super::{Live, leaving, lock};
-use crate::error::Result;
-use crate::events::{Cancel, Event, EventSink};
-use crate::guest::{Command, Guest};
+use crate::error::{Error, Result};
+use crate::events::{Event, EventSink};
+use crate::guest::{Command, Finished, Guest};
 use crate::vms::payloads::ExecutionMode;
-use crate::workspaces::payloads::{LastCommand, WORKSPACE_PATH, WorkspaceExec};
+use crate::workspaces::command_id::CommandId;
+use crate::workspaces::journal::{Ended, Entry};
+use crate::workspaces::payloads::{CommandState, LastCommand};
+use crate::workspaces::state::Phase;
+use crate::workspaces::supervisor::wire::Account;
 use crate::workspaces::{journal, unix_now};
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// A command that has its number, and what it takes to run it.
+pub(in crate::workspaces::supervisor) struct Work {
+    pub underway: Arc<Underway>,
+    pub guest: Arc<Guest>,
+    pub command: String,
+    pub timeout: Duration,
+}
 
 impl Live {
     /// The machine to run a command on; waits for one that is coming up.
     pub(in crate::workspaces::supervisor) fn guest_for_command(&self) -> Result<Arc<Guest>> {
-        if let Some(guest) = self.guest().filter(|_| !self.is_over()) {
+        // The machine of a reset is there before its journal is empty.
+        let changes = self.is_over() || lock(&self.record).phase == Phase::Resetting;
+        if let Some(guest) = self.guest().filter(|_| !changes) {
             return Ok(guest);
         }
         let _life = lock(&self.life);
@@ -26,101 +42,163 @@ impl Live {
         self.guest().ok_or_else(leaving)
     }
 
-    pub(in crate::workspaces::supervisor) fn exec(
+    /// Gives a command its number and its place in the journal. When the
+    /// machine changed meanwhile nothing is done.
+    pub(in crate::workspaces::supervisor) fn begin(
         &self,
-        guest: &Guest,
+        guest: &Arc<Guest>,
         command: &str,
-        timeout: Duration,
+        background: bool,
+    ) -> Result<Arc<Underway>> {
+        // Held to the end: a reset empties the journal only when it has said
+        // here that it is under way.
+        let mut record = lock(&self.record);
+        if !self.is_current(guest) || matches!(record.phase, Phase::Resetting | Phase::Deleting) {
+            return Err(leaving());
+        }
+        self.running.admit(background, &self.folder.id)?;
+        let id = CommandId {
+            reset_count: record.reset_count,
+            sequence: self.sequence.fetch_add(1, Ordering::SeqCst) + 1,
+        };
+        let mode = record
+            .machine
+            .as_ref()
+            .map_or(ExecutionMode::Pending, |machine| machine.execution_mode);
+        let recording = journal::begin(&self.folder, id.sequence, command, mode, unix_now())?;
+        record.command_count = record.command_count.max(id.sequence);
+        let underway = Arc::new(Underway::new(id, background, recording));
+        self.running.add(underway.clone());
+        Ok(underway)
+    }
+
+    /// Runs it to its end.
+    pub(in crate::workspaces::supervisor) fn carry_out(
+        &self,
+        work: &Work,
         stdin: Option<File>,
         events: &dyn EventSink,
-        cancel: &Cancel,
-    ) -> Result<WorkspaceExec> {
-        let sequence = self.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let recording = Mutex::new(journal::begin(&self.folder, sequence)?);
-        let recorder = Recorder {
-            to: events,
-            recording: &recording,
-        };
-        let finished = guest.exec(
+    ) -> Result<Account> {
+        let underway = &work.underway;
+        let finished = work.guest.exec(
             Command {
-                shell: command,
-                timeout,
+                shell: &work.command,
+                timeout: work.timeout,
                 stdin,
                 // The client keeps what it is shown.
                 kept_bytes: 0,
             },
-            &recorder,
-            cancel,
-        )?;
-        let (execution_mode, environment, version) = {
-            let record = lock(&self.record);
-            (
-                record
-                    .machine
-                    .as_ref()
-                    .map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
-                record.spec.environment.clone(),
-                record.environment_version.clone(),
-            )
-        };
-        let last = LastCommand {
-            sequence,
-            command: command.to_owned(),
-            cwd: WORKSPACE_PATH.into(),
-            exit_code: finished.exited.exit_code,
-            duration_ms: finished.exited.duration_ms,
-            execution_mode,
-        };
+            &Recorder {
+                to: events,
+                underway,
+            },
+            &underway.cancel,
+        );
         let now = unix_now();
+        let ended = self.end_of(work, &finished, now);
+        let entry = underway.entry();
+        let last = LastCommand {
+            sequence: entry.sequence,
+            command: entry.command,
+            cwd: entry.cwd,
+            exit_code: ended.exit_code,
+            duration_ms: ended.duration_ms,
+            execution_mode: entry.execution_mode,
+        };
         // The command ran: a full disk costs its log, not its result.
-        let recording = recording
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let logged = recording.finish(last.clone(), now);
         let saved = self.change(|record| {
-            record.command_count = record.command_count.max(sequence);
-            record.last_command = Some(last);
-            record.last_activity_at = now;
-            record.renewed_at = now;
+            // One of before a reset is not on the new record.
+            if record.reset_count == underway.id.reset_count {
+                record.last_command = Some(last);
+                record.last_activity_at = now;
+                record.renewed_at = now;
+            }
         });
-        for error in [logged, saved].into_iter().filter_map(Result::err) {
-            tracing::warn!("command {sequence} is not on record: {error}");
+        if let Err(error) = saved {
+            tracing::warn!("command {} is not on record: {error}", underway.id);
         }
-        Ok(WorkspaceExec {
-            workspace_id: self.folder.id.clone(),
-            environment,
-            environment_version: version,
-            sequence,
-            command: command.to_owned(),
-            cwd: WORKSPACE_PATH.into(),
-            // The client has them, as they came.
-            stdout: String::new(),
-            stderr: String::new(),
-            stdout_bytes: finished.stdout.total_bytes,
-            stderr_bytes: finished.stderr.total_bytes,
-            stdout_truncated: false,
-            stderr_truncated: false,
-            lossy: false,
-            exit_code: finished.exited.exit_code,
-            signal: finished.exited.signal,
-            timed_out: finished.exited.timed_out,
-            duration_ms: finished.exited.duration_ms,
-            execution_mode,
-        })
+        if let Err(error) = underway.end(ended) {
+            tracing::warn!("command {} is not in the log: {error}", underway.id);
+        }
+        self.running.remove(underway.id);
+        finished.map(|_| self.account(underway.id, underway.entry()))
+    }
+
+    fn is_current(&self, guest: &Arc<Guest>) -> bool {
+        self.guest().is_some_and(|now| Arc::ptr_eq(&now, guest))
+    }
+
+    fn end_of(&self, work: &Work, finished: &Result<Finished>, now: f64) -> Ended {
+        let started_at = work.underway.entry().started_at;
+        // Taken away by a stop, a reset or a delete, or gone by itself.
+        let machine_is_gone = !self.is_current(&work.guest) || work.guest.is_over();
+        let error = match finished {
+            Ok(finished) => {
+                let exited = &finished.exited;
+                let by_power_off = machine_is_gone && exited.signal.is_some() && !exited.timed_out;
+                return Ended {
+                    at: now,
+                    state: if by_power_off {
+                        CommandState::Stopped
+                    } else {
+                        CommandState::Exited
+                    },
+                    exit_code: Some(exited.exit_code),
+                    signal: exited.signal,
+                    timed_out: exited.timed_out,
+                    duration_ms: exited.duration_ms,
+                    error: None,
+                };
+            }
+            Err(error) => error,
+        };
+        let (state, why) = if work.underway.cancel.is_cancelled() {
+            (CommandState::Cancelled, "it was cancelled".to_owned())
+        } else if machine_is_gone {
+            (
+                CommandState::Stopped,
+                "its machine ended while it ran".to_owned(),
+            )
+        } else {
+            (CommandState::Failed, error.message.clone())
+        };
+        Ended::unknown(state, started_at, now, why)
+    }
+
+    pub(super) fn account(&self, id: CommandId, entry: Entry) -> Account {
+        let record = lock(&self.record);
+        Account {
+            id,
+            environment: record.spec.environment.clone(),
+            environment_version: record.environment_version.clone(),
+            entry,
+        }
+    }
+
+    /// The one command that an id means, when it does not run any more.
+    pub(super) fn ended_command(&self, id: CommandId) -> Result<Account> {
+        let reset_count = lock(&self.record).reset_count;
+        let unknown = || -> Error { id.unknown(&self.folder.id, reset_count) };
+        if id.reset_count != reset_count {
+            return Err(unknown());
+        }
+        let entry = journal::entry(&self.folder, id.sequence)?.ok_or_else(unknown)?;
+        // Where this supervisor does not run it, nobody does.
+        Ok(self.account(id, entry.at_rest(unix_now())))
     }
 }
 
 /// Writes a command's output down before it goes on.
 struct Recorder<'a> {
     to: &'a dyn EventSink,
-    recording: &'a Mutex<journal::Recording>,
+    underway: &'a Underway,
 }
 
 impl EventSink for Recorder<'_> {
     fn event(&self, event: Event) {
         match &event {
-            Event::Stdout(bytes) => lock(self.recording).stdout(bytes),
-            Event::Stderr(bytes) => lock(self.recording).stderr(bytes),
+            Event::Stdout(bytes) => self.underway.record(|recording| recording.stdout(bytes)),
+            Event::Stderr(bytes) => self.underway.record(|recording| recording.stderr(bytes)),
             _ => {}
         }
         self.to.event(event);

@@ -131,7 +131,10 @@ impl Live {
         let Some(name) = snapshot else {
             let scratch = Scratch::create_at(&self.layout, self.disk_mib(), &path)
                 .inspect_err(|_| drop(std::fs::remove_file(&path)))?;
-            return Ok((scratch, reset(BASELINE, SnapshotKind::Baseline, 0, 0)));
+            let seed = lock(&self.record).seed.clone();
+            let (entries, bytes) = (seed.entry_count, seed.bytes_written);
+            let reset = reset(BASELINE, SnapshotKind::Baseline, entries, bytes);
+            return Ok((scratch, reset));
         };
         let snapshots = self.folder.snapshots();
         let facts = snapshots.load(name)?;
