@@ -52,12 +52,12 @@ impl Place {
         command
     }
 
-    /// `pyro run` of a shell line in the default environment.
     /// Its state folder.
     pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
+    /// `pyro run` of a shell line in the default environment.
     pub fn run(&self, line: &str) -> Command {
         self.run_with(&[], line)
     }

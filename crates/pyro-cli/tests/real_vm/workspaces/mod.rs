@@ -11,6 +11,7 @@ mod running;
 mod running_ends;
 mod seeds;
 mod snapshots;
+mod tools;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;
@@ -64,7 +65,15 @@ impl Desk {
 
     /// Standard output of a shell line that has to succeed.
     pub fn sh(&self, workspace: &str, line: &str) -> String {
-        let done = self.done(&["exec", workspace, "--", "sh", "-c", line]);
+        self.sh_within(workspace, 30, line)
+    }
+
+    /// The same with another deadline.
+    pub fn sh_within(&self, workspace: &str, seconds: u32, line: &str) -> String {
+        let seconds = seconds.to_string();
+        let flags = ["exec", workspace, "--timeout-seconds", &seconds];
+        let words = [&flags[..], &["--", "bash", "-c", line]].concat();
+        let done = self.done(&words);
         done["stdout"].as_str().unwrap().to_owned()
     }
 }
