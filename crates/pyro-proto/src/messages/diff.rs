@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most paths of one [`DiffTree`].
 pub const MAX_DIFF_PATHS: usize = 256;
+/// Most bytes of lines in one answer; what would follow counts as beyond the
+/// limit.
+pub const MAX_DIFF_LINES_BYTES: u64 = 64 << 20;
 
 /// Compares the workspace with what it was seeded with, or with an empty
 /// folder. Whatever is called `.git` is passed over.
@@ -105,7 +108,7 @@ pub enum SpecialKind {
 pub struct TreeDiffed {
     /// Changes sent.
     pub changes: u64,
-    /// Whether the limit left something out, or a path was too long.
+    /// Whether a limit left something out, or a path was too long.
     pub truncated: bool,
     /// Things called `.git` that were passed over.
     pub git_skipped: u64,

@@ -25,7 +25,9 @@ use crate::machine::Machine;
 use crate::reply::failed;
 use pyro_proto::Stream;
 use pyro_proto::messages::Failed;
-use pyro_proto::messages::diff::{DiffTree, MAX_DIFF_PATHS, TreeChange, TreeDiffed};
+use pyro_proto::messages::diff::{
+    DiffTree, MAX_DIFF_LINES_BYTES, MAX_DIFF_PATHS, TreeChange, TreeDiffed,
+};
 use std::io::Write;
 use std::sync::PoisonError;
 
@@ -94,6 +96,7 @@ pub fn run(
         out: Out::new(stream),
         wanted,
         sent_bytes: 0,
+        line_bytes: 0,
         full: false,
         done: TreeDiffed::default(),
     };
@@ -132,8 +135,10 @@ fn tops(wanted: &DiffTree) -> Result<Vec<Vec<u8>>, Failed> {
 struct Answer<'a> {
     out: Out<'a>,
     wanted: &'a DiffTree,
+    /// Of contents.
     sent_bytes: u64,
-    /// Whether the limit is reached and something would follow.
+    line_bytes: u64,
+    /// Whether a limit is reached and something would follow.
     full: bool,
     done: TreeDiffed,
 }
@@ -153,18 +158,20 @@ impl Answer<'_> {
     }
 
     fn change(&mut self, change: &TreeChange, contents: [&[u8]; 2]) -> Result<(), Failed> {
-        if self.done.changes == self.wanted.limit {
+        let internal = |error: std::io::Error| failed("internal", error.to_string());
+        let mut line = serde_json::to_vec(change).map_err(|error| internal(error.into()))?;
+        line.push(b'\n');
+        self.line_bytes += line.len() as u64;
+        if self.done.changes == self.wanted.limit || self.line_bytes > MAX_DIFF_LINES_BYTES {
             self.full = true;
             self.done.truncated = true;
             return Ok(());
         }
-        self.out.line(change)?;
+        self.out.write_all(&line).map_err(internal)?;
         self.done.changes += 1;
         for bytes in contents {
             self.sent_bytes += bytes.len() as u64;
-            self.out
-                .write_all(bytes)
-                .map_err(|error| failed("internal", error.to_string()))?;
+            self.out.write_all(bytes).map_err(internal)?;
         }
         Ok(())
     }

@@ -15,9 +15,12 @@ use super::exchange::{Fault, exchange, lie};
 use crate::diff::{Change, Content, Side};
 use crate::error::Result;
 use pyro_proto::Link;
-use pyro_proto::messages::diff::{DiffTree, SpecialKind, TreeChange, TreeDiffed, TreeSide};
+use pyro_proto::messages::diff::{
+    DiffTree, MAX_DIFF_LINES_BYTES, SpecialKind, TreeChange, TreeDiffed, TreeSide,
+};
 use pyro_proto::messages::files::MAX_JSON_LINE_BYTES;
 use pyro_proto::messages::{Reply, Request};
+use pyro_proto::path::MAX_PATH_BYTES;
 
 /// Compares, and hands each change to `each`.
 pub fn diff(
@@ -47,6 +50,7 @@ struct Records<'a, F> {
     /// A change of which contents are to come.
     open: Option<Open>,
     count: u64,
+    line_bytes: u64,
     /// Contents so far.
     bytes: u64,
     /// The path before.
@@ -70,6 +74,7 @@ impl<'a, F: FnMut(Change) -> Result<()>> Records<'a, F> {
             line: Vec::new(),
             open: None,
             count: 0,
+            line_bytes: 0,
             bytes: 0,
             last: Vec::new(),
             leaves: [None, None],
@@ -108,6 +113,11 @@ impl<'a, F: FnMut(Change) -> Result<()>> Records<'a, F> {
     /// Reads a line.
     fn begin(&mut self) -> Result<()> {
         let line = std::mem::take(&mut self.line);
+        self.line_bytes += line.len() as u64 + 1;
+        ensure(
+            self.line_bytes <= MAX_DIFF_LINES_BYTES,
+            "its lines are too many",
+        )?;
         let change: TreeChange = serde_json::from_slice(&line)
             .map_err(|error| lie(format!("a line makes no sense: {error}")))?;
         self.count += 1;
@@ -139,6 +149,9 @@ impl<'a, F: FnMut(Change) -> Result<()>> Records<'a, F> {
         let path = change.path.bytes();
         let bad = |what: &str| Err(lie(format!("{:?} {what}", change.path)));
         name(&change.path, b"")?;
+        if path.len() > MAX_PATH_BYTES {
+            return bad("is too long");
+        }
         let asked = |top: &Vec<u8>| top.is_empty() || path == top || below(path, top);
         if !self.tops.is_empty() && !self.tops.iter().any(asked) {
             return bad("was not asked for");
@@ -160,7 +173,8 @@ impl<'a, F: FnMut(Change) -> Result<()>> Records<'a, F> {
             let fits = match side {
                 TreeSide::File { size, mode, .. } => *size <= i64::MAX as u64 && *mode <= 0o7777,
                 TreeSide::Symlink { target } => {
-                    !target.bytes().is_empty() && !target.bytes().contains(&0)
+                    (1..=MAX_PATH_BYTES).contains(&target.bytes().len())
+                        && !target.bytes().contains(&0)
                 }
                 TreeSide::Folder | TreeSide::Special { .. } => true,
             };
@@ -359,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn the_lines_of_an_answer_are_bounded_together() {
+        let (wanted, line) = (wanted(), bytes(&[(change("a", None, file(1)), "")]));
+        let mut records = Records::new(&wanted, |_| Ok(())).unwrap();
+        records.line_bytes = MAX_DIFF_LINES_BYTES - line.len() as u64;
+        assert!(records.push(&line).is_ok());
+        assert!(records.push(&line).is_err());
+        assert_eq!(records.count, 1);
+    }
+
+    #[test]
     fn hostile_answers_are_refused() {
         let link = |target: &str| {
             let target = PathText::parse(target).unwrap();
@@ -374,6 +398,7 @@ mod tests {
             binary: false,
         });
         let one = |change| vec![(change, "")];
+        let long = "x".repeat(MAX_PATH_BYTES + 1);
         let cases: Vec<(Vec<(TreeChange, &str)>, u64)> = vec![
             (one(change("c", file(0), None)), 1),
             (one(change("ab", file(0), None)), 1),
@@ -386,6 +411,8 @@ mod tests {
             (one(change("a", None, file(u64::MAX))), 1),
             (one(change("a", None, wrong_mode)), 1),
             (one(change("a", None, link(""))), 1),
+            (one(change("a", None, link(&long))), 1),
+            (one(change(&format!("a/{long}"), None, file(0))), 1),
             (one(change("a", None, link("x%00"))), 1),
             (one(same(change("a", None, file(1)))), 1),
             (one(same(change("a", file(2), file(1)))), 1),
