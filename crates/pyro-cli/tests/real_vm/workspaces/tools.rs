@@ -88,7 +88,14 @@ fn tools_work_over_a_seed_as_on_a_plain_disk() {
     let source = tempfile::tempdir().unwrap();
     history(source.path());
     let from = source.path().display().to_string();
-    desk.done(&["create", "debian:12", "--name", "tools", "--seed-path", &from]);
+    desk.done(&[
+        "create",
+        "debian:12",
+        "--name",
+        "tools",
+        "--seed-path",
+        &from,
+    ]);
     let said = desk.sh_within("tools", 300, GIT);
     assert!(said.ends_with("git is fine\n"), "{said}");
     let said = desk.sh_within("tools", 300, &SYSTEM.replace("COUNT", "3000"));
@@ -102,7 +109,14 @@ fn builds_and_databases_work_over_a_seed() {
     let source = tempfile::tempdir().unwrap();
     std::fs::write(source.path().join("README"), "seed\n").unwrap();
     let from = source.path().display().to_string();
-    desk.done(&["create", "debian:12-build", "--name", "build", "--seed-path", &from]);
+    desk.done(&[
+        "create",
+        "debian:12-build",
+        "--name",
+        "build",
+        "--seed-path",
+        &from,
+    ]);
     let said = desk.sh_within("build", 300, BUILD);
     assert!(said.ends_with("built\n"), "{said}");
 }
