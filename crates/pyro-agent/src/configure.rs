@@ -87,12 +87,12 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     timed("mounts");
     root::enter()
         .map_err(|error| failed("mount", format!("changing to {NEW_ROOT} failed: {error}")))?;
-    name_files(&wanted.hostname);
-    freeze::mark_new(&scratch);
     *machine
         .scratch
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = Some(scratch);
+    name_files(&wanted.hostname);
+    freeze::mark_new(machine);
     machine.cgroups.set_up();
     timed("root");
     Ok(configured(steps))

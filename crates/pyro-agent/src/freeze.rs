@@ -35,8 +35,14 @@ const TRIM_SLICE_BYTES: u64 = 8 << 30;
 const MOST_TRIM: Duration = Duration::from_secs(10);
 
 /// Notes how many inodes a new disk has, once.
-pub fn mark_new(scratch: &OwnedFd) {
-    if let Ok(count) = inodes(scratch) {
+pub fn mark_new(machine: &Machine) {
+    let scratch = machine
+        .scratch
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(scratch) = &*scratch
+        && let Ok(count) = inodes(scratch)
+    {
         // There already on every start but the first.
         let text = count.to_string();
         let _ = fsetxattr(scratch, NEW_INODES, text.as_bytes(), XattrFlags::CREATE);
