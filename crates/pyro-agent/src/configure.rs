@@ -89,13 +89,13 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     timed("mounts");
     root::enter()
         .map_err(|error| failed("mount", format!("changing to {NEW_ROOT} failed: {error}")))?;
-    name_files(&wanted.hostname);
-    freeze::mark_new(&disks.scratch);
     let keep = |slot: &Mutex<Option<OwnedFd>>, disk| {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = disk;
     };
     keep(&machine.scratch, Some(disks.scratch));
     keep(&machine.baseline, disks.baseline);
+    name_files(&wanted.hostname);
+    freeze::mark_new(machine);
     machine.cgroups.set_up();
     timed("root");
     Ok(configured(steps))

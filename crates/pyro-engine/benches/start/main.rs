@@ -9,6 +9,7 @@
 //! | `pyro run -- true`, warm | QEMU driven directly: start, load the state, hello, configure, exec |
 //! | cold boot to the agent's answer | the same kernel with an init of ten instructions |
 //! | `pyro workspace create`, then `exec -- true`; reset, the same | `pyro run -- true` |
+//! | `pyro workspace reset --snapshot` with 100 MiB | `pyro workspace reset` |
 //! | memory of a second VM | the first one's |
 
 mod asking;
