@@ -12,6 +12,7 @@ mod running_ends;
 mod seeds;
 mod snapshots;
 mod tools;
+mod transcript;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;
