@@ -23,8 +23,9 @@ check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 	@ci/install-tools
 	@ci/test check
 
-bench: release ## Starts of guests, each beside a baseline of the same run
+bench: release ## Starts of guests, large workspaces, tools in them, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start
+	cargo bench --package pyro-engine --bench workspaces
 
 bench-kernels: release ## Both guest kernels: times in pairs, sizes, what each can do; compiles one the first time
 	cargo bench --package pyro-engine --bench kernels
@@ -39,6 +40,7 @@ soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compi
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
 	PYRO_KILL_ROUNDS=$(SOAK_KILLS) cargo nextest run --profile vm -p pyro-cli -E 'test(kills_at_random_moments)'
+	PYRO_LARGE_MIB=1024 cargo nextest run --profile vm -p pyro-cli -E 'test(a_large_file_goes_in_and_comes_out)'
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"

@@ -149,7 +149,7 @@ pub trait Machine: Send {
     /// [`VmmError::Unsupported`], or what the VMM refused.
     fn pause(&mut self) -> Result<(), VmmError>;
 
-    /// Lets halted vCPUs go on.
+    /// Lets halted vCPUs go on, also those the VMM halted for want of space.
     ///
     /// # Errors
     /// As [`Machine::pause`].

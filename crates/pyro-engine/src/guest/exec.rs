@@ -84,7 +84,7 @@ impl Guest {
             Captured::new(command.kept_bytes),
         );
         let reply = loop {
-            match stream.receive(deadline) {
+            match self.receive(&stream, deadline) {
                 Ok(Incoming::Data(channel::STDOUT, bytes)) => {
                     stdout.push(&bytes);
                     events.event(Event::Stdout(bytes));

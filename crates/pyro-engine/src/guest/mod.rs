@@ -32,6 +32,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long an orderly power-off may take before the machine is ended.
 const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often somebody who waits looks whether the guest was halted.
+const HALT_LOOK: Duration = Duration::from_secs(1);
+/// A guest that goes on without room is halted again within this.
+const SECOND_HALT: Duration = Duration::from_millis(300);
 /// How long making a guest out of a kernel may take (mounts, entropy).
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -190,6 +194,9 @@ impl Guest {
 
     /// Powers the guest off in order, or ends it when that takes too long.
     pub fn power_off(&self) {
+        if self.go_on().is_err() {
+            return self.kill();
+        }
         // Whether the agent could still answer does not matter: the wait
         // below decides.
         let _ = self.ask(
@@ -230,6 +237,47 @@ impl Guest {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.locked().wait(Duration::ZERO).is_some()
+    }
+
+    /// Why the VMM halted it, if it did.
+    #[must_use]
+    pub fn halted(&self) -> Option<String> {
+        self.locked().halted_because()
+    }
+
+    /// Lets it go on if it was halted; what it was doing is tried again.
+    ///
+    /// # Errors
+    /// `guest_halted` when it is halted again at once.
+    pub fn go_on(&self) -> Result<()> {
+        if self.halted().is_none() {
+            return Ok(());
+        }
+        let gone_on = self.locked().resume();
+        std::thread::sleep(SECOND_HALT);
+        match (gone_on, self.halted()) {
+            (Ok(()), None) => Ok(()),
+            _ => Err(self.explain("idle", &LinkError::Closed, &Cancel::default())),
+        }
+    }
+
+    /// The next of a stream. A halted guest says nothing until somebody makes
+    /// room, so nobody waits for it.
+    pub(crate) fn receive(
+        &self,
+        stream: &Stream,
+        deadline: Option<Instant>,
+    ) -> Result<Incoming, LinkError> {
+        loop {
+            let look = Instant::now() + HALT_LOOK;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            match stream.receive(Some(until)) {
+                Err(LinkError::TimedOut(_))
+                    if deadline.is_none_or(|deadline| Instant::now() < deadline)
+                        && self.halted().is_none() => {}
+                other => return other,
+            }
+        }
     }
 
     /// Opens a stream for a request of somebody else's.
@@ -316,7 +364,7 @@ fn explain(machine: &mut dyn Machine, doing: &str, error: &LinkError, cancel: &C
             "guest_halted",
             format!("the guest was halted while {doing}: {reason}"),
         )
-        .hint("free disk space on the host, then run it again");
+        .hint("free disk space on the host, then run it again; a workspace goes on where it was");
     }
     if matches!(error, LinkError::Reset | LinkError::Refused(_)) {
         return Error::runtime(

@@ -39,6 +39,9 @@ struct Seen {
     migration: Option<String>,
     /// Why the guest was halted, for example `no space left`.
     halted: Option<String>,
+    /// Whether it was halted at a disk request, which is tried again when it
+    /// goes on.
+    may_go_on: bool,
     over: bool,
 }
 
@@ -137,6 +140,21 @@ impl Control {
         lock(&self.shared.seen).halted.clone()
     }
 
+    /// Lets the guest go on; one that was halted at a disk request tries it again.
+    pub(super) fn go_on(&mut self) -> Result<(), VmmError> {
+        {
+            let mut seen = lock(&self.shared.seen);
+            if let Some(detail) = seen.halted.clone().filter(|_| !seen.may_go_on) {
+                return Err(VmmError::Control {
+                    command: "cont".into(),
+                    detail,
+                });
+            }
+            seen.halted = None;
+        }
+        self.execute("cont", Value::Null).map(drop)
+    }
+
     fn until<T>(
         &self,
         what: &str,
@@ -213,6 +231,7 @@ fn note(seen: &mut Seen, message: &Value) {
     match message["event"].as_str() {
         Some("MIGRATION") => seen.migration = data["status"].as_str().map(str::to_owned),
         Some("BLOCK_IO_ERROR") if data["action"] == "stop" => {
+            seen.may_go_on = true;
             seen.halted = Some(if data["nospace"] == true {
                 "the host's disk is full".to_owned()
             } else {
@@ -222,7 +241,10 @@ fn note(seen: &mut Seen, message: &Value) {
                 )
             });
         }
-        Some("GUEST_PANICKED") => seen.halted = Some("the guest kernel panicked".to_owned()),
+        Some("GUEST_PANICKED") => {
+            seen.may_go_on = false;
+            seen.halted = Some("the guest kernel panicked".to_owned());
+        }
         _ => {}
     }
 }

@@ -240,7 +240,7 @@ impl Machine for QemuMachine {
     }
 
     fn resume(&mut self) -> Result<(), VmmError> {
-        self.control.execute("cont", Value::Null).map(drop)
+        self.control.go_on()
     }
 
     fn serial_tail(&self) -> String {

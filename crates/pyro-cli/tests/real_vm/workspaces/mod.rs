@@ -11,6 +11,7 @@ mod running;
 mod running_ends;
 mod seeds;
 mod snapshots;
+mod strain;
 mod tools;
 mod transcript;
 

@@ -29,9 +29,11 @@ fn source() -> (tempfile::TempDir, PathBuf) {
          chmod 755 src/run.sh; chmod 600 src; chmod 750 src; ln -s ../../src/run.sh node_modules/.bin/run; ln src/run.sh hard
          ln -s /etc/hostname absolute; ln -s missing dangling; touch -d '2001-02-03 04:05:06.789' src/deep
          printf odd > $'new\\nline'; printf latin > $'caf\\xe9'; mkdir $'d\\xff'; printf in > $'d\\xff/\"quoted\"'
-         truncate -s 20M sparse; printf x | dd of=sparse bs=1 seek=15000000 conv=notrunc status=none
          for i in $(seq 500); do echo $i > src/deep/$i; done
-         git add -A .; git -c user.name=a -c user.email=a@b commit -qm first",
+         git add -A .; git -c user.name=a -c user.email=a@b commit -qm first
+         # Git maps what it adds, and a tmpfs fills the holes of what is mapped.
+         echo sparse >> .git/info/exclude
+         truncate -s 20M sparse; printf x | dd of=sparse bs=1 seek=15000000 conv=notrunc status=none",
     );
     (dir, folder)
 }

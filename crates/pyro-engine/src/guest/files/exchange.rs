@@ -185,6 +185,9 @@ pub fn refusal(failed: &Failed) -> Error {
         "io" => Error::runtime("guest_io", words).hint("look at it with a command in the guest"),
         // A supervisor's word, not an agent's: nothing was done.
         LEAVING => Error::runtime(LEAVING, words).hint("try again"),
+        // The supervisor's own word, not the agent's.
+        "guest_halted" => Error::runtime("guest_halted", words)
+            .hint("free disk space on the host, then try again: the machine goes on where it was"),
         _ => Error::runtime("guest_refused", format!("the guest agent refused: {words}")),
     }
 }

@@ -222,9 +222,12 @@ impl Live {
         let left = self
             .has_machine()
             .then(|| Duration::from_secs(record.spec.ttl_seconds));
+        let shown = view::workspace(&record, &self.folder, left);
+        let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
-            ..view::workspace(&record, &self.folder, left)
+            last_error: shown.last_error.clone().or_else(halted),
+            ..shown
         }
     }
 
@@ -232,7 +235,8 @@ impl Live {
     pub(super) fn start(&self, events: &dyn EventSink, cancel: &Cancel) -> Result<Workspace> {
         let _life = lock(&self.life);
         self.still_here()?;
-        if self.has_machine() {
+        if let Some(guest) = self.guest() {
+            guest.go_on()?;
             return Ok(self.show());
         }
         if lock(&self.record).phase == Phase::Stopped {

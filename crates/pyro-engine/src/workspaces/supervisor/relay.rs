@@ -66,7 +66,7 @@ pub(super) fn relay(live: &Live, up: &Arc<Stream>, request: &[u8], changes: bool
         }
     });
     loop {
-        let passed = match down.receive(None) {
+        let passed = match guest.receive(&down, None) {
             Ok(Incoming::Data(channel, bytes)) => up.send(channel, &bytes),
             Ok(Incoming::End(channel)) => up.end(channel),
             Ok(Incoming::Close(reply)) => {
@@ -76,7 +76,10 @@ pub(super) fn relay(live: &Live, up: &Arc<Stream>, request: &[u8], changes: bool
                 let _ = up.finish(&reply);
                 return;
             }
-            Err(error) => return refuse(&guest.why_lost("working on files", &error)),
+            Err(error) => {
+                down.abort();
+                return refuse(&guest.why_lost("working on files", &error));
+            }
         };
         if passed.is_err() {
             return down.abort();

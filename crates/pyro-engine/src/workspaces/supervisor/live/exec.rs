@@ -34,12 +34,17 @@ impl Live {
     pub(in crate::workspaces::supervisor) fn guest_for_command(&self) -> Result<Arc<Guest>> {
         // The machine of a reset is there before its journal is empty.
         let changes = self.is_over() || lock(&self.record).phase == Phase::Resetting;
-        if let Some(guest) = self.guest().filter(|_| !changes) {
-            return Ok(guest);
-        }
-        let _life = lock(&self.life);
-        self.still_here()?;
-        self.guest().ok_or_else(leaving)
+        let guest = match self.guest().filter(|_| !changes) {
+            Some(guest) => guest,
+            None => {
+                let _life = lock(&self.life);
+                self.still_here()?;
+                self.guest().ok_or_else(leaving)?
+            }
+        };
+        // The host may have room again.
+        guest.go_on()?;
+        Ok(guest)
     }
 
     /// Gives a command its number and its place in the journal. When the
