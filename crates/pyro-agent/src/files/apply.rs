@@ -153,10 +153,6 @@ fn stage(
             target,
             expect,
         } => {
-            if matches!(expect, Expect::Sha256(_)) {
-                let message = format!("{path:?} is to be a symbolic link, which has no hash");
-                return Err(failed("bad_request", message));
-            }
             if target.bytes().is_empty() || target.bytes().contains(&0) {
                 let message = format!("{path:?} cannot be a symbolic link to {target:?}");
                 return Err(failed("bad_request", message));

@@ -1,10 +1,10 @@
 //! What must be true before a name changes.
 //!
 //! Owns: comparing a request's expectation with what is there, and noticing
-//! that it changed between the check and the change. Refuses: replacing
-//! anything but a file by a file, or a link by a link.
+//! that it changed between the check and the change. Refuses: one kind of
+//! thing in place of another, unless the request says what is there.
 
-use super::fault::about;
+use super::fault::{about, at};
 use super::place::{file_at, kind, look_at};
 use super::read::sha256;
 use crate::reply::failed;
@@ -12,7 +12,7 @@ use pyro_proto::Stream;
 use pyro_proto::messages::Failed;
 use pyro_proto::messages::files::{Expect, FileKind};
 use rustix::fd::OwnedFd;
-use rustix::fs::Stat;
+use rustix::fs::{Stat, readlinkat};
 
 /// A name as it was checked.
 pub struct Seen {
@@ -35,13 +35,26 @@ impl Seen {
         let stat = look_at(folder, last, path)?;
         match (expect, &stat) {
             (Expect::Absent, Some(_)) => return Err(about("conflict", path, "exists already")),
-            (Expect::Sha256(_), None) => return Err(about("conflict", path, "does not exist")),
+            (Expect::Sha256(_) | Expect::Link(_), None) => {
+                return Err(about("conflict", path, "does not exist"));
+            }
             _ => {}
         }
         if let Some(stat) = &stat {
             let kind = kind(stat);
-            if !kinds.contains(&kind) {
-                return Err(about("wrong_kind", path, refused(kind)));
+            let named = match expect {
+                Expect::Sha256(_) => Some(FileKind::File),
+                Expect::Link(_) => Some(FileKind::Symlink),
+                Expect::Anything | Expect::Absent => None,
+            };
+            match named {
+                Some(named) if named != kind => {
+                    return Err(about("conflict", path, "is of another kind than expected"));
+                }
+                None if !kinds.contains(&kind) => {
+                    return Err(about("wrong_kind", path, refused(kind)));
+                }
+                _ => {}
             }
         }
         if let Expect::Sha256(wanted) = expect {
@@ -58,6 +71,13 @@ impl Seen {
             let found = sha256(&mut file, path, over)?;
             if found != *wanted {
                 let what = format!("has SHA-256 {found}, {wanted} was expected");
+                return Err(about("conflict", path, &what));
+            }
+        }
+        if let Expect::Link(wanted) = expect {
+            let found = readlinkat(folder, last, Vec::new()).map_err(at("reading", path))?;
+            if found.as_bytes() != wanted.bytes() {
+                let what = format!("is a link to {found:?}, {wanted:?} was expected");
                 return Err(about("conflict", path, &what));
             }
         }

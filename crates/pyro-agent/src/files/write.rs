@@ -12,7 +12,7 @@ use super::channels::Contents;
 use super::expect::Seen;
 use super::fault::at;
 use super::folders::MadeFolders;
-use super::place::{Root, split};
+use super::place::{Root, kind, split};
 use super::stage::{Temporary, fill};
 use crate::reply::failed;
 use pyro_proto::Stream;
@@ -73,8 +73,12 @@ pub fn stage(
     )?;
     let (temporary, mut file) = Temporary::file(&folder, &path)?;
     let sha256 = fill(&mut file, contents, &path)?;
-    let mode =
-        finish(&file, seen.stat.as_ref(), wanted.executable).map_err(at("writing", &path))?;
+    // A link's mode says nothing.
+    let replaced = seen
+        .stat
+        .as_ref()
+        .filter(|stat| kind(stat) == FileKind::File);
+    let mode = finish(&file, replaced, wanted.executable).map_err(at("writing", &path))?;
     let written = Written {
         size: wanted.size,
         mode,

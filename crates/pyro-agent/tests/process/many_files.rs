@@ -7,7 +7,7 @@ use pyro_proto::messages::files::{
 use pyro_proto::messages::{Failed, Reply, Request};
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 fn write(name: &str, size: usize) -> Change {
@@ -97,6 +97,42 @@ fn changes_happen_together() {
 }
 
 #[test]
+fn a_file_and_a_link_take_each_others_place_when_it_is_said_what_is_there() {
+    let at = workspace();
+    at.put("file", "old");
+    symlink("there", at.at("link")).unwrap();
+    let is_link = |target: &str| Expect::Link(path(target));
+    for (bad, code) in [
+        (link("file", "x"), "wrong_kind"),
+        (write("link", 3), "wrong_kind"),
+        (with(link("file", "x"), hash("new")), "conflict"),
+        (with(write("link", 3), is_link("elsewhere")), "conflict"),
+        (with(write("file", 3), is_link("there")), "conflict"),
+        (with(write("none", 3), is_link("there")), "conflict"),
+    ] {
+        assert_eq!(
+            apply(&at, vec![bad.clone()], b"new").unwrap_err().code,
+            code,
+            "{bad:?}"
+        );
+    }
+    let changes = vec![
+        with(link("file", "x"), hash("old")),
+        with(write("link", 3), is_link("there")),
+    ];
+    assert_eq!(apply(&at, changes, b"new").unwrap().done, 2);
+    assert_eq!(at.at("file").read_link().unwrap(), Path::new("x"));
+    assert_eq!(at.text("link"), "new");
+    let mode = at
+        .at("link")
+        .symlink_metadata()
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o644);
+}
+
+#[test]
 fn one_that_cannot_be_done_leaves_all_undone() {
     let at = workspace();
     at.put("f", "old");
@@ -115,7 +151,7 @@ fn one_that_cannot_be_done_leaves_all_undone() {
         (write(".", 3), "wrong_kind"),
         (link("f", "x"), "wrong_kind"),
         (link("l", ""), "bad_request"),
-        (with(link("s", "y"), hash("y")), "bad_request"),
+        (with(link("s", "y"), hash("y")), "conflict"),
         (Change::MakeFolder { path: path("f") }, "wrong_kind"),
         (Change::RemoveFolder { path: path("f") }, "wrong_kind"),
         (write("./new/a", 3), "bad_request"),

@@ -5,7 +5,7 @@
 //!
 //! | pair | baseline |
 //! |---|---|
-//! | create from a new seed of 20,000 files | `tar` of it, and a copy of the archive |
+//! | create from a new seed of 20,000 files | create without one, `tar` of it, and a copy of the archive |
 //! | create from a known seed of 20,000 files | create without a seed |
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |

@@ -140,6 +140,8 @@ pub enum Expect {
     Absent,
     /// There is a regular file with these contents (64 lower-case hex digits).
     Sha256(String),
+    /// There is a symbolic link that says this.
+    Link(PathText),
 }
 
 /// Creates or replaces one regular file with the bytes on stdin.
@@ -186,7 +188,7 @@ pub enum Change {
         path: PathText,
         /// What it says, any bytes but NUL.
         target: PathText,
-        /// Checked first; a hash is refused.
+        /// Checked first; with a hash the link takes a file's place.
         #[serde(default)]
         expect: Expect,
     },

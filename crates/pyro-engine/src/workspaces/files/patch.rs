@@ -78,11 +78,11 @@ fn word(status: Status) -> &'static str {
 }
 
 fn carry_out(link: &Link, patch: &Patch) -> Result<Applied, Fault> {
-    let mut hashes = BTreeMap::new();
+    let mut seen = BTreeMap::new();
     // A lost connection has a reason of its own, which the patch cannot carry.
     let mut broken = None;
     let applied = patch::apply(patch, |path| {
-        node(link, path, &mut hashes).map_err(|fault| match fault {
+        node(link, path, &mut seen).map_err(|fault| match fault {
             Fault::Error(error) => error,
             Fault::Link(error) => {
                 let told = Error::runtime("guest_connection", error.to_string());
@@ -113,7 +113,7 @@ fn carry_out(link: &Link, patch: &Patch) -> Result<Applied, Fault> {
     let changes: Vec<Change> = applied
         .changes
         .iter()
-        .map(|change| instruction(change, &hashes, &mut contents))
+        .map(|change| instruction(change, &seen, &mut contents))
         .collect();
     let done = asks::apply(link, &ApplyChanges { changes }, &mut contents.as_slice())?;
     match done.stopped {
@@ -134,16 +134,11 @@ fn carry_out(link: &Link, patch: &Patch) -> Result<Applied, Fault> {
 
 fn instruction(
     change: &patch::Change,
-    hashes: &BTreeMap<Vec<u8>, String>,
+    seen: &BTreeMap<Vec<u8>, Expect>,
     contents: &mut Vec<u8>,
 ) -> Change {
     let path = PathText::from(change.path.clone());
-    let expect = match (change.status, hashes.get(&change.path)) {
-        (Status::Added, _) => Expect::Absent,
-        (_, Some(hash)) => Expect::Sha256(hash.clone()),
-        // A symlink has no hash.
-        (_, None) => Expect::Anything,
-    };
+    let expect = seen.get(&change.path).cloned().unwrap_or(Expect::Absent);
     match &change.outcome {
         Outcome::Write { bytes, executable } => {
             contents.extend_from_slice(bytes);
@@ -168,7 +163,7 @@ fn instruction(
 fn node(
     link: &Link,
     path: &[u8],
-    hashes: &mut BTreeMap<Vec<u8>, String>,
+    seen: &mut BTreeMap<Vec<u8>, Expect>,
 ) -> Result<Option<Node>, Fault> {
     let Some(entry) = entry(link, path)? else {
         return Ok(None);
@@ -178,15 +173,17 @@ fn node(
         Some(entry) => match entry.kind {
             FileKind::Directory => Node::Folder,
             FileKind::Other => Node::Other,
-            FileKind::Symlink => Node::Symlink {
-                target: entry.target.map(|target| target.0).unwrap_or_default(),
-            },
+            FileKind::Symlink => {
+                let target = entry.target.unwrap_or_default();
+                seen.insert(path.to_vec(), Expect::Link(target.clone()));
+                Node::Symlink { target: target.0 }
+            }
             FileKind::File if entry.size > patch::MAX_RESULT as u64 => Node::TooLarge,
             FileKind::File => {
                 let max_bytes = patch::MAX_RESULT as u64;
                 let (read, bytes) = whole(link, &PathText::from(path), max_bytes)?;
                 if let Some(hash) = read.sha256 {
-                    hashes.insert(path.to_vec(), hash);
+                    seen.insert(path.to_vec(), Expect::Sha256(hash));
                 }
                 Node::File {
                     bytes,
