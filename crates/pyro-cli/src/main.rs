@@ -10,6 +10,7 @@
 //! does not exist, `--json` and the hidden generators excepted.
 
 mod call;
+mod colour;
 mod failure;
 mod generators;
 mod logs;

@@ -4,6 +4,7 @@
 //! whether a phase becomes a stderr marker, a progress notification or nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One thing that happened before the response.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,54 @@ pub enum Event {
 pub trait EventSink: Send + Sync {
     /// Takes one event. Must not panic; may block (that is backpressure).
     fn event(&self, event: Event);
+}
+
+/// Counts what is done and tells it, not more often than a person can read.
+pub struct Meter<'a> {
+    label: String,
+    done: u64,
+    total: Option<u64>,
+    told: Instant,
+    events: &'a dyn EventSink,
+}
+
+impl<'a> Meter<'a> {
+    const TOLD_EVERY: Duration = Duration::from_millis(200);
+
+    /// Nothing is done yet.
+    pub fn new(label: impl Into<String>, total: Option<u64>, events: &'a dyn EventSink) -> Self {
+        Self {
+            label: label.into(),
+            done: 0,
+            total,
+            told: Instant::now(),
+            events,
+        }
+    }
+
+    /// How much there is turned out to be this.
+    pub fn of(&mut self, total: u64) -> &mut Self {
+        self.total = Some(total);
+        self
+    }
+
+    /// So much is done altogether.
+    pub fn at(&mut self, done: u64) {
+        self.done = done;
+        if self.told.elapsed() >= Self::TOLD_EVERY {
+            self.told = Instant::now();
+            self.events.event(Event::Progress {
+                label: self.label.clone(),
+                done,
+                total: self.total,
+            });
+        }
+    }
+
+    /// So much more is done.
+    pub fn add(&mut self, more: u64) {
+        self.at(self.done + more);
+    }
 }
 
 /// Drops every event.

@@ -4,11 +4,13 @@
 //! and touching the patch: `git apply` passes over what stands before it.
 
 use super::text;
+use crate::colour;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The summary, then the names, the numbers or the patch.
-pub fn changes(diff: &Value) -> String {
+/// The summary, then the names, the numbers or the patch, which is coloured
+/// for a terminal.
+pub fn changes(diff: &Value, in_colour: bool) -> String {
     let mut out = String::new();
     if diff["changed"] == false && diff["truncated"] == false {
         out.push_str("No workspace changes.\n");
@@ -41,7 +43,12 @@ pub fn changes(diff: &Value) -> String {
         for entry in diff["entries"].as_array().into_iter().flatten() {
             row(&mut out, entry);
         }
-        out.push_str(&text(diff, "patch"));
+        let patch = text(diff, "patch");
+        if in_colour {
+            out.push_str(&colour::patch(&patch));
+        } else {
+            out.push_str(&patch);
+        }
     }
     out
 }
@@ -94,7 +101,7 @@ mod tests {
     fn a_summary_rows_and_the_patch() {
         let line = "[workspace-diff] workspace_id=w total=3 added=2 modified=1 deleted=0 type_changed=0 text_patched=1 non_text=2";
         assert_eq!(
-            changes(&diff()),
+            changes(&diff(), false),
             format!(
                 "{line}\nadded directory /workspace/d\nadded file /workspace/m mode 0644 -> 0600\nPATCH\n"
             )
@@ -102,12 +109,15 @@ mod tests {
         let mut short = diff();
         short["names"] = json!(["a", "b"]);
         short["truncated"] = true.into();
-        assert_eq!(changes(&short), format!("{line} truncated=yes\na\nb\n"));
+        assert_eq!(
+            changes(&short, false),
+            format!("{line} truncated=yes\na\nb\n")
+        );
     }
 
     #[test]
     fn no_change_is_said() {
         let none = json!({"changed": false, "truncated": false});
-        assert_eq!(changes(&none), "No workspace changes.\n");
+        assert_eq!(changes(&none, false), "No workspace changes.\n");
     }
 }

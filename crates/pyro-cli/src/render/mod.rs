@@ -13,6 +13,7 @@ mod workspace;
 
 pub use command::no_exit_code;
 
+use crate::colour;
 use crate::sink::Sink;
 use serde::Serialize;
 use serde_json::Value;
@@ -66,7 +67,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         }
         "workspace_file_write" => files::written(response),
         "workspace_patch_apply" => files::patched(response),
-        "workspace_diff" => diff::changes(response),
+        "workspace_diff" => diff::changes(response, colour::wanted()),
         "workspace_export" => files::exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {

@@ -8,8 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 11] = [
     "create",
+    "seed",
+    "sync",
     "exec",
     "stop",
     "start",
@@ -51,7 +53,7 @@ fn snapshots_are_whole(desk: &Desk, name: &str, told: &str) {
 
 #[test]
 fn kills_at_random_moments_damage_nothing() {
-    let rounds = std::env::var("PYRO_KILL_ROUNDS").map_or(18, |text| text.parse().unwrap());
+    let rounds = std::env::var("PYRO_KILL_ROUNDS").map_or(22, |text| text.parse().unwrap());
     let seed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -62,11 +64,19 @@ fn kills_at_random_moments_damage_nothing() {
     let desk = Desk::new();
     let witness = desk.create("witness");
     desk.sh("witness", "echo untouched > f");
+    let tree = tempfile::tempdir().unwrap();
+    for number in 0..400 {
+        std::fs::write(tree.path().join(format!("t{number}")), vec![b'x'; 40_000]).unwrap();
+    }
+    let from = tree.path().display().to_string();
     for round in 0..rounds {
         let verb = VERBS[round % VERBS.len()];
         let told = format!("round {round}: {verb}");
         let name = format!("w{round}");
-        if verb != "create" {
+        if verb == "seed" {
+            // Another tree each time, else nothing is made.
+            std::fs::write(tree.path().join("round"), &name).unwrap();
+        } else if verb != "create" {
             desk.create(&name);
             desk.sh(&name, "echo kept > f; sync");
         }
@@ -86,6 +96,16 @@ fn kills_at_random_moments_damage_nothing() {
                 "--name",
                 &name,
             ],
+            "seed" => vec![
+                "workspace",
+                "create",
+                "debian:12",
+                "--name",
+                &name,
+                "--seed-path",
+                &from,
+            ],
+            "sync" => vec!["workspace", "sync", "push", &name, &from, "--dest", "in"],
             "exec" => vec![
                 "workspace",
                 "exec",
@@ -145,7 +165,7 @@ fn kills_at_random_moments_damage_nothing() {
             .unwrap()
             .iter()
             .find(|row| row["name"] == name.as_str());
-        if row.is_some() && verb != "reset" && verb != "create" && verb != "delete" {
+        if row.is_some() && !["reset", "create", "seed", "delete"].contains(&verb) {
             // Whatever was killed, what was synced is there. A start whose
             // client is gone takes itself back, so it is asked for again.
             desk.done(&["start", &name]);
@@ -168,7 +188,7 @@ fn kills_at_random_moments_damage_nothing() {
             );
         }
         eventually(&format!("{told}: only the witness is left"), || {
-            let folder = desk.place.folder.path().join("state/workspaces");
+            let folder = desk.place.state().join("workspaces");
             desk.done(&["list"]);
             std::fs::read_dir(folder)
                 .unwrap()
@@ -180,4 +200,12 @@ fn kills_at_random_moments_damage_nothing() {
         assert_eq!(desk.sh("witness", "cat f"), "untouched\n", "{told}");
     }
     assert_eq!(desk.done(&["status", "witness"])["workspace_id"], witness);
+    // No image is held by anyone any more, also none that was half made.
+    desk.done(&["prune", "--older-than", "0s"]);
+    let left: Vec<_> = std::fs::read_dir(desk.place.state().join("baselines"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }

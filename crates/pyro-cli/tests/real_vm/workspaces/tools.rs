@@ -82,6 +82,7 @@ P
     printf '#include <stdio.h>\nint main(void) { puts("built"); return 0; }\n' > x.c
     cmake -S . -B out > log && cmake --build out >> log && ./out/x"#;
 
+/// With `PYRO_MANY_FILES` small files (`make soak`: 100,000).
 #[test]
 fn tools_work_over_a_seed_as_on_a_plain_disk() {
     let desk = Desk::new();
@@ -98,7 +99,8 @@ fn tools_work_over_a_seed_as_on_a_plain_disk() {
     ]);
     let said = desk.sh_within("tools", 300, GIT);
     assert!(said.ends_with("git is fine\n"), "{said}");
-    let said = desk.sh_within("tools", 300, &SYSTEM.replace("COUNT", "3000"));
+    let many = std::env::var("PYRO_MANY_FILES").unwrap_or_else(|_| "3000".into());
+    let said = desk.sh_within("tools", 900, &SYSTEM.replace("COUNT", &many));
     assert!(said.ends_with("system is fine\n"), "{said}");
 }
 
@@ -119,4 +121,41 @@ fn builds_and_databases_work_over_a_seed() {
     ]);
     let said = desk.sh_within("build", 300, BUILD);
     assert!(said.ends_with("built\n"), "{said}");
+}
+
+/// Cargo and rustc of this host, taken along in the seed.
+#[test]
+fn cargo_builds_a_crate_over_a_seed() {
+    if std::env::var_os("PYRO_CARGO_IN_GUEST").is_none() {
+        eprintln!("skipped: takes minutes; make soak runs it (PYRO_CARGO_IN_GUEST)");
+        return;
+    }
+    let desk = Desk::new();
+    desk.place.install("debian:12-build");
+    let source = tempfile::tempdir().unwrap();
+    let take = r#"
+        sysroot=$(rustc --print sysroot); mkdir -p toolchain/bin toolchain/lib/rustlib
+        cp -a "$sysroot"/bin/rustc "$sysroot"/bin/cargo toolchain/bin
+        cp -a "$sysroot"/lib/*.so* toolchain/lib
+        cp -a "$sysroot"/lib/rustlib/x86_64-unknown-linux-gnu toolchain/lib/rustlib
+        mkdir -p crate/src; printf '[package]\nname = "small"\nversion = "0.1.0"\nedition = "2021"\n' > crate/Cargo.toml
+        printf 'fn main() { println!("built by cargo"); }\n' > crate/src/main.rs"#;
+    let status = Command::new("bash")
+        .args(["-ec", take])
+        .current_dir(source.path())
+        .status();
+    assert!(status.unwrap().success());
+    let from = source.path().display().to_string();
+    desk.done(&[
+        "create",
+        "debian:12-build",
+        "--name",
+        "cargo",
+        "--mem-mib",
+        "2048",
+        "--seed-path",
+        &from,
+    ]);
+    let line = "export PATH=/workspace/toolchain/bin:$PATH HOME=/root; cd crate && cargo build --offline 2> log && cargo clean -q && cargo run -q --offline";
+    assert_eq!(desk.sh_within("cargo", 900, line), "built by cargo\n");
 }

@@ -14,7 +14,7 @@ use super::payloads::{ArtifactType, Exported};
 use super::{asked, path, unpack};
 use crate::diff::Diff;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::guest::files::asks;
 use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
@@ -58,7 +58,9 @@ impl Workspaces {
                 .set_len(0)
                 .and_then(|()| archive.rewind())
                 .map_err(Error::io("write below", parent))?;
+            let mut meter = Meter::new("receiving", None, events);
             asks::get(link, &request, MAX_ARCHIVE_BYTES, |bytes| {
+                meter.add(bytes.len() as u64);
                 archive
                     .write_all(bytes)
                     .map_err(Error::io("write below", parent))

@@ -13,13 +13,13 @@
 use super::payloads::{Synced, WorkspaceSync};
 use super::{absolute, asked, path};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, EventSink};
+use crate::events::{Cancel, EventSink, Meter};
 use crate::guest::files::asks;
 use crate::workspaces::Workspaces;
 use crate::workspaces::seed::{Kind, Source};
 use pyro_proto::messages::files::PutArchive;
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -65,7 +65,11 @@ impl Workspaces {
                     .rewind()
                     .map_err(Error::io("read the packed", &source.path))?;
                 let mut deleted = Vec::new();
-                let unpacked = asks::put(link, &request, &mut packed.tar, |gone| {
+                let mut archive = Metered {
+                    archive: &packed.tar,
+                    meter: Meter::new("sending", Some(packed.size), events),
+                };
+                let unpacked = asks::put(link, &request, &mut archive, |gone| {
                     deleted.push(absolute(gone.path.bytes()));
                     Ok(())
                 })?;
@@ -85,6 +89,20 @@ impl Workspaces {
                 skipped: packed.skipped,
             },
         })
+    }
+}
+
+/// An archive on its way.
+struct Metered<'a> {
+    archive: &'a File,
+    meter: Meter<'a>,
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.archive.read(buffer)?;
+        self.meter.add(count as u64);
+        Ok(count)
     }
 }
 

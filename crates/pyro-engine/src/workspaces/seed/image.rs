@@ -15,7 +15,7 @@
 use super::odd_names::OddNames;
 use super::tree::{Meta, Node, Tree};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, EventSink, Meter};
 use crate::start::BASELINE_DRIVE_BYTES;
 use mkext4::{FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg};
 use sha2::{Digest, Sha256};
@@ -79,7 +79,7 @@ pub fn write(
         .map_err(|error| failed(error, path))?;
     let files = contents.tree().files().len();
     let mut digests = vec![None; files];
-    let (mut done, mut shown) = (0u64, 0u64);
+    let mut meter = Meter::new("seeding", Some(planned.bytes_stored), events);
     contents.each(&mut |number, reader| {
         if cancel.is_cancelled() {
             return Err(Error::runtime("cancelled", "cancelled while seeding"));
@@ -98,15 +98,7 @@ pub fn write(
             filled.map_err(|error| failed(error, path))?;
         }
         digests[number] = Some(hashed.hash.finalize());
-        done += hashed.bytes;
-        if done - shown >= 16 << 20 {
-            shown = done;
-            events.event(Event::Progress {
-                label: "seed".into(),
-                done,
-                total: Some(planned.bytes_stored),
-            });
-        }
+        meter.add(hashed.bytes);
         Ok(())
     })?;
     writer.finish().map_err(|error| failed(error, path))?;

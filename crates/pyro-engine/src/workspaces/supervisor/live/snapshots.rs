@@ -10,7 +10,7 @@
 
 use super::{Live, leaving, lock};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, EventSink, Meter};
 use crate::guest::Guest;
 use crate::start::Scratch;
 use crate::start::disk_copy::{allocated_bytes, copy_disk, write_back};
@@ -24,10 +24,7 @@ use crate::workspaces::snapshots::{BASELINE, SnapshotName};
 use crate::workspaces::unix_now;
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Between two events of a long copy.
-const TOLD_EVERY: Duration = Duration::from_millis(500);
+use std::time::Instant;
 
 impl Live {
     pub(in crate::workspaces::supervisor) fn create_snapshot(
@@ -80,11 +77,11 @@ impl Live {
         write_back(&self.folder.scratch(), path);
         let mut frozen = guest.freeze_disk(cancel)?;
         let still = Instant::now();
-        let mut told = Told::new(&self.folder.id, events);
+        let mut meter = Meter::new(self.copying(), None, events);
         let copy = copy_disk(&self.folder.scratch(), path, &mut |done, total| {
             not_cancelled(cancel)?;
             frozen.still_copying()?;
-            told.tell(done, total);
+            meter.of(total).at(done);
             Ok(())
         })?;
         let thawed = frozen.thaw()?;
@@ -95,6 +92,10 @@ impl Live {
             thawed.trimmed_bytes
         );
         Ok((copy, thawed.entry_count))
+    }
+
+    fn copying(&self) -> String {
+        format!("copying the disk of workspace {}", self.folder.id)
     }
 
     pub(in crate::workspaces::supervisor) fn delete_snapshot(
@@ -138,10 +139,10 @@ impl Live {
         };
         let snapshots = self.folder.snapshots();
         let facts = snapshots.load(name)?;
-        let mut told = Told::new(&self.folder.id, events);
+        let mut meter = Meter::new(self.copying(), None, events);
         copy_disk(&snapshots.disk(name), &path, &mut |done, total| {
             not_cancelled(cancel)?;
-            told.tell(done, total);
+            meter.of(total).at(done);
             Ok(())
         })?;
         let (entries, bytes) = (facts.entry_count, facts.bytes_written);
@@ -158,32 +159,4 @@ fn not_cancelled(cancel: &Cancel) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Progress, not more often than a person can read.
-struct Told<'a> {
-    label: String,
-    events: &'a dyn EventSink,
-    last: Instant,
-}
-
-impl<'a> Told<'a> {
-    fn new(id: &str, events: &'a dyn EventSink) -> Self {
-        Self {
-            label: format!("copying the disk of workspace {id}"),
-            events,
-            last: Instant::now(),
-        }
-    }
-
-    fn tell(&mut self, done: u64, total: u64) {
-        if self.last.elapsed() >= TOLD_EVERY {
-            self.last = Instant::now();
-            self.events.event(Event::Progress {
-                label: self.label.clone(),
-                done,
-                total: Some(total),
-            });
-        }
-    }
 }
