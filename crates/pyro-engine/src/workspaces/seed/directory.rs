@@ -124,27 +124,28 @@ impl Walk {
                 name.push(b'/');
             }
             name.extend_from_slice(entry.file_name().as_bytes());
-            self.entry(&path, name)?;
+            // Beside the open folder: no way is looked up again.
+            let found = entry.metadata().map_err(failed("read", &path))?;
+            self.entry(&path, &found, name)?;
             name.truncate(length);
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, name: &mut Vec<u8>) -> Result<()> {
-        let found = std::fs::symlink_metadata(path).map_err(failed("read", path))?;
+    fn entry(&mut self, path: &Path, found: &Metadata, name: &mut Vec<u8>) -> Result<()> {
         let kind = found.file_type();
         let node = if kind.is_dir() {
-            Node::Folder(meta(&found))
+            Node::Folder(meta(found))
         } else if kind.is_symlink() {
             let target = std::fs::read_link(path).map_err(failed("read", path))?;
-            Node::Symlink(meta(&found), target.into_os_string().as_bytes().to_vec())
+            Node::Symlink(meta(found), target.into_os_string().as_bytes().to_vec())
         } else if kind.is_file() {
-            Node::File(self.file(path, &found)?)
+            Node::File(self.file(path, found)?)
         } else {
             self.skipped += 1;
             return Ok(());
         };
-        self.note(path, &found);
+        self.note(path, found);
         self.tree.put(name, node).map_err(|why| {
             Error::invalid(
                 "bad_source",

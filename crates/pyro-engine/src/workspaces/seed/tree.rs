@@ -142,6 +142,32 @@ impl Tree {
         if self.nodes.len() >= MAX_ENTRIES {
             return Err(format!("there are over {MAX_ENTRIES} entries"));
         }
+        let parent = path
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .map(|at| &path[..at]);
+        // What is above a folder are folders.
+        let known =
+            parent.is_none_or(|parent| matches!(self.nodes.get(parent), Some(Node::Folder(_))));
+        if !known {
+            self.make_way(path)?;
+        }
+        let fits = match (self.nodes.get(path), &node) {
+            (None, _)
+            | (Some(Node::Folder(_)), Node::Folder(_))
+            | (Some(Node::File(_)), Node::File(_))
+            | (Some(Node::Symlink(..)), Node::Symlink(..)) => true,
+            (Some(_), _) => false,
+        };
+        if !fits {
+            return Err("an earlier entry of that name is of another kind".into());
+        }
+        self.nodes.insert(path.to_vec(), node);
+        Ok(())
+    }
+
+    /// Makes the folders above a path that are missing.
+    fn make_way(&mut self, path: &[u8]) -> Result<(), String> {
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             match self.nodes.get(&path[..at]) {
                 Some(Node::Folder(_)) => {}
@@ -157,17 +183,6 @@ impl Tree {
                 }
             }
         }
-        let fits = match (self.nodes.get(path), &node) {
-            (None, _)
-            | (Some(Node::Folder(_)), Node::Folder(_))
-            | (Some(Node::File(_)), Node::File(_))
-            | (Some(Node::Symlink(..)), Node::Symlink(..)) => true,
-            (Some(_), _) => false,
-        };
-        if !fits {
-            return Err("an earlier entry of that name is of another kind".into());
-        }
-        self.nodes.insert(path.to_vec(), node);
         Ok(())
     }
 }
