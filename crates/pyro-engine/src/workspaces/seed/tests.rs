@@ -172,3 +172,70 @@ fn hostile_archives_are_refused_by_member() {
     let left = files(&desk.path("state/baselines"));
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// A small archive with every kind of member, to be spoilt.
+fn archive_bytes() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, kind: tar::EntryType, link: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_mtime(1_700_000_000);
+        header.set_size(content.len() as u64);
+        if !link.is_empty() {
+            header.set_link_name(link).unwrap();
+        }
+        builder.append_data(&mut header, name, content).unwrap();
+    };
+    use tar::EntryType::{Directory, Link, Regular, Symlink};
+    add("d", Directory, "", b"");
+    add("d/f", Regular, "", &[b'x'; 5000]);
+    add("d/l", Symlink, "../d/f", b"");
+    add("h", Link, "d/f", b"");
+    add(&"long/".repeat(40), Directory, "", b"");
+    builder.into_inner().unwrap()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(96))]
+
+    /// Whatever the archive says, it is refused, or makes a sound file system.
+    #[test]
+    fn a_spoilt_archive_is_refused_or_makes_a_sound_image(
+        spoils in proptest::collection::vec((0usize..20_000, proptest::prelude::any::<u8>()), 0..6),
+        cut in 0usize..30_000,
+    ) {
+        let mut bytes = archive_bytes();
+        for (at, byte) in spoils {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            // A checksum that fits, so that more than that is looked at.
+            let header = at / 512 * 512;
+            let sum: u32 = bytes[header..header + 512]
+                .iter()
+                .enumerate()
+                .map(|(index, byte)| if (148..156).contains(&index) { 32 } else { u32::from(*byte) })
+                .sum();
+            if &bytes[header + 257..header + 262] == b"ustar" {
+                bytes[header + 148..header + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+        }
+        bytes.truncate(cut.max(1));
+        let dir = tempfile::tempdir().unwrap();
+        let mut tar = File::options().read(true).write(true).create_new(true).open(dir.path().join("a.tar")).unwrap();
+        tar.write_all(&bytes).unwrap();
+        let made = archive::Archive::look(tar, Path::new("a.tar")).and_then(|mut archive| {
+            let path = dir.path().join("image");
+            let image = File::create_new(&path).unwrap();
+            image::write(&mut archive, &image, &path, &NoEvents, &Cancel::default())
+        });
+        match made {
+            Ok(_) => {
+                let check = e2fs_tool("e2fsck").arg("-fn").arg(dir.path().join("image")).output().unwrap();
+                proptest::prop_assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+            }
+            Err(error) => proptest::prop_assert!(
+                ["bad_archive", "source_changed", "seed_too_large", "source_io"].contains(&error.code), "{error}"),
+        }
+    }
+}
