@@ -1,6 +1,6 @@
 //! A running guest and the conversation with its agent.
 //!
-//! Owns: the session (hello, configure), commands, files, and turning a lost
+//! Owns: the session (hello, configure), commands, files; [`lost`] turns a lost
 //! connection into the reason for it. Refuses: choosing how the machine came
 //! to be ([`crate::start`]).
 //!
@@ -12,6 +12,8 @@
 mod exec;
 pub(crate) mod files;
 mod freeze;
+mod halt;
+mod lost;
 mod output;
 
 pub(crate) use exec::StdinPump;
@@ -32,10 +34,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long an orderly power-off may take before the machine is ended.
 const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often somebody who waits looks whether the guest was halted.
-const HALT_LOOK: Duration = Duration::from_secs(1);
-/// A guest that goes on without room is halted again within this.
-const SECOND_HALT: Duration = Duration::from_millis(300);
 /// How long making a guest out of a kernel may take (mounts, entropy).
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -100,7 +98,7 @@ impl Guest {
         let socket = match socket {
             Ok(socket) => socket,
             Err(VmmError::TimedOut { .. }) => {
-                return Err(explain(
+                return Err(lost::explain(
                     &mut *machine,
                     "starting",
                     &LinkError::TimedOut(timeout),
@@ -108,7 +106,7 @@ impl Guest {
                 ));
             }
             Err(_) => {
-                return Err(explain(
+                return Err(lost::explain(
                     &mut *machine,
                     "starting",
                     &LinkError::Closed,
@@ -239,47 +237,6 @@ impl Guest {
         self.locked().wait(Duration::ZERO).is_some()
     }
 
-    /// Why the VMM halted it, if it did.
-    #[must_use]
-    pub fn halted(&self) -> Option<String> {
-        self.locked().halted_because()
-    }
-
-    /// Lets it go on if it was halted; what it was doing is tried again.
-    ///
-    /// # Errors
-    /// `guest_halted` when it is halted again at once.
-    pub fn go_on(&self) -> Result<()> {
-        if self.halted().is_none() {
-            return Ok(());
-        }
-        let gone_on = self.locked().resume();
-        std::thread::sleep(SECOND_HALT);
-        match (gone_on, self.halted()) {
-            (Ok(()), None) => Ok(()),
-            _ => Err(self.explain("idle", &LinkError::Closed, &Cancel::default())),
-        }
-    }
-
-    /// The next of a stream. A halted guest says nothing until somebody makes
-    /// room, so nobody waits for it.
-    pub(crate) fn receive(
-        &self,
-        stream: &Stream,
-        deadline: Option<Instant>,
-    ) -> Result<Incoming, LinkError> {
-        loop {
-            let look = Instant::now() + HALT_LOOK;
-            let until = deadline.map_or(look, |deadline| deadline.min(look));
-            match stream.receive(Some(until)) {
-                Err(LinkError::TimedOut(_))
-                    if deadline.is_none_or(|deadline| Instant::now() < deadline)
-                        && self.halted().is_none() => {}
-                other => return other,
-            }
-        }
-    }
-
     /// Opens a stream for a request of somebody else's.
     pub(crate) fn open(&self, request: &[u8]) -> Result<Stream> {
         self.link
@@ -350,112 +307,7 @@ impl Guest {
 
     /// Why a conversation ended, as far as the machine tells.
     fn explain(&self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
-        explain(&mut **self.locked(), doing, error, cancel)
-    }
-}
-
-/// Why a conversation ended, as far as the machine tells.
-fn explain(machine: &mut dyn Machine, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
-    if cancel.is_cancelled() {
-        return Error::runtime("cancelled", format!("cancelled while {doing}"));
-    }
-    if let Some(reason) = machine.halted_because() {
-        return Error::runtime(
-            "guest_halted",
-            format!("the guest was halted while {doing}: {reason}"),
-        )
-        .hint("free disk space on the host, then run it again; a workspace goes on where it was");
-    }
-    if matches!(error, LinkError::Reset | LinkError::Refused(_)) {
-        return Error::runtime(
-            "guest_request",
-            format!("the guest agent dropped the request while {doing}: {error}"),
-        )
-        .hint("run it again; if it happens again, report it with the command");
-    }
-    if let LinkError::TimedOut(after) = error {
-        let serial = last_lines(&machine.serial_tail());
-        return Error::runtime(
-            "guest_unresponsive",
-            format!(
-                "the guest did not answer within {} s while {doing}{serial}",
-                after.as_secs()
-            ),
-        )
-        .hint("the machine may be overloaded; try again, with more memory or fewer at once");
-    }
-    let ended = machine.wait(Duration::from_secs(2));
-    let console = machine.serial_tail();
-    describe_end(doing, ended.as_ref(), &console, error)
-}
-
-/// Puts the machine's last words into an error; pure, so that each kind of
-/// end has a test.
-fn describe_end(
-    doing: &str,
-    ended: Option<&pyro_vmm::Ended>,
-    console: &str,
-    error: &LinkError,
-) -> Error {
-    let find = |needle: &str| {
-        console
-            .lines()
-            .rev()
-            .find(|line| line.contains(needle))
-            .map(|line| line.trim().to_owned())
-    };
-    if let Some(line) = find("Kernel panic") {
-        return Error::runtime(
-            "guest_panic",
-            format!("the guest kernel panicked while {doing}: {line}"),
-        )
-        .hint("run it again, with more memory if the guest ran out of it");
-    }
-    if let Some(line) = find("pyro: the agent") {
-        return Error::runtime(
-            "guest_agent",
-            format!("the guest agent ended while {doing}: {line}"),
-        )
-        .hint("something in the guest ended the agent, which ends the machine; run it again");
-    }
-    match ended {
-        Some(ended) if ended.code != 0 => {
-            let words = if ended.stderr.is_empty() {
-                last_lines(console)
-            } else {
-                format!(": {}", ended.stderr)
-            };
-            let killed = ended.code == pyro_vmm::error::KILLED;
-            Error::runtime(if killed { "vmm_killed" } else { "vmm_ended" }, format!("the VMM ended with code {} while {doing}{words}", ended.code))
-                .hint("something on the host ended it (out of memory?); run pyro doctor, then run it again")
-        }
-        Some(_) => Error::runtime(
-            "guest_ended",
-            format!(
-                "the guest powered itself off while {doing}{}",
-                last_lines(console)
-            ),
-        )
-        .hint("run it again; a command that powers the machine off cannot return a result"),
-        None => Error::runtime(
-            "guest_connection",
-            format!("the connection to the guest broke while {doing}: {error}"),
-        )
-        .hint("run it again; if it happens again, report it with the command"),
-    }
-}
-
-fn last_lines(console: &str) -> String {
-    let lines: Vec<&str> = console
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let tail = lines[lines.len().saturating_sub(3)..].join(" | ");
-    if tail.is_empty() {
-        String::new()
-    } else {
-        format!("; its console said: {tail}")
+        lost::explain(&mut **self.locked(), doing, error, cancel)
     }
 }
 
@@ -499,40 +351,4 @@ pub(crate) fn now_unix_ns() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use pyro_vmm::Ended;
-
-    #[test]
-    fn each_end_has_its_own_reason() {
-        let ended = |code| Ended {
-            code,
-            stderr: String::new(),
-        };
-        let cases = [
-            (
-                Some(ended(0)),
-                "[ 1.0] Kernel panic - not syncing: boom\n",
-                "guest_panic",
-            ),
-            (
-                Some(ended(0)),
-                "pyro: the agent ended, signal 9 killed it; powering off\n",
-                "guest_agent",
-            ),
-            (Some(ended(137)), "", "vmm_killed"),
-            (Some(ended(1)), "", "vmm_ended"),
-            (Some(ended(0)), "reboot: Restarting system\n", "guest_ended"),
-            (None, "", "guest_connection"),
-        ];
-        for (ended, console, code) in cases {
-            assert_eq!(
-                describe_end("running", ended.as_ref(), console, &LinkError::Closed).code,
-                code
-            );
-        }
-    }
 }
