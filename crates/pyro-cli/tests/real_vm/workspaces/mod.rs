@@ -11,6 +11,7 @@ mod running;
 mod running_ends;
 mod seeds;
 mod snapshots;
+mod summary;
 
 use crate::machine::{Place, family, text};
 use serde_json::Value;

@@ -86,6 +86,23 @@ impl Workspaces {
     }
 }
 
+/// Every command since the last reset, as it is now.
+///
+/// # Errors
+/// `damaged_record`, `io`; those of asking about one that runs.
+pub(in crate::workspaces) fn as_of_now(folder: &Folder, reset_count: u64) -> Result<Vec<Entry>> {
+    journal::entries(folder)?
+        .into_iter()
+        .filter_map(|entry| {
+            let id = CommandId {
+                reset_count,
+                sequence: entry.sequence,
+            };
+            now(folder, id, entry).transpose()
+        })
+        .collect()
+}
+
 /// An entry without an end, as its supervisor knows it; none when a reset took
 /// it away meanwhile.
 fn now(folder: &Folder, id: CommandId, entry: Entry) -> Result<Option<Entry>> {
