@@ -23,6 +23,20 @@ pub fn review(summary: &Value) -> String {
     snapshots(&mut out, &summary["snapshots"]);
     exports(&mut out, &summary["artifacts"]);
     hints(&mut out, summary);
+    plain(&out)
+}
+
+/// What would act on a terminal, or reorder a line, by its name.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let acts = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if acts || (character.is_control() && character != '\n') {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
     out
 }
 
@@ -53,6 +67,7 @@ fn head(out: &mut String, summary: &Value) {
     line("Last activity", ago(&summary["last_activity_at"]));
     line("Outcome", verdict(outcome));
     line("Last error", text(outcome, "last_error"));
+    line("Page", text(summary, "html_path"));
 }
 
 fn verdict(outcome: &Value) -> String {
@@ -182,10 +197,11 @@ fn changes(out: &mut String, changes: &Value) {
                 Some("type_changed") => "T",
                 _ => "M",
             };
-            let lines = if path["lines_added"].is_u64() {
-                format!("+{} -{}", path["lines_added"], path["lines_deleted"])
-            } else {
-                text(path, "artifact_type")
+            let lines = ["lines_added", "lines_deleted"].map(|field| count(&path[field]));
+            let lines = match lines {
+                // A mode, a directory, something that is no text.
+                [0, 0] => text(path, "artifact_type"),
+                [added, deleted] => format!("+{added} -{deleted}"),
             };
             format!("{letter} {:<width$} | {lines}", name(path))
         })
@@ -293,6 +309,12 @@ fn hints(out: &mut String, summary: &Value) {
     if summary["changes"]["changed"] == true {
         let _ = writeln!(out, "Patch:   pyro workspace diff {id}");
     }
+    if summary["html_path"].is_null() {
+        let _ = writeln!(
+            out,
+            "Page:    pyro workspace summary {id} --html review.html"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +368,18 @@ mod tests {
         assert!(text.contains("  wrote /workspace/a, 1 byte, "), "{text}");
         assert!(
             text.contains("  patch of /workspace -> /o, 20 KiB, "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        let mut hostile = summary();
+        hostile["commands"]["recent"][0]["command"] = "a\u{1b}[2Jb\u{202e}c".into();
+        hostile["name"] = "\u{9b}x".into();
+        let text = review(&hostile);
+        assert!(
+            text.contains("a\\u{1b}[2Jb\\u{202e}c") && text.contains("(\\u{9b}x)"),
             "{text}"
         );
     }

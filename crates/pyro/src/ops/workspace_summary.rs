@@ -16,6 +16,10 @@ pub struct WorkspaceSummaryRequest {
     /// Id or unique name of a workspace
     #[arg(value_name = "WORKSPACE")]
     pub workspace_id: String,
+    /// Also write one self-contained page with the patch, for a browser; must not exist
+    #[arg(long, value_name = "FILE")]
+    #[serde(default)]
+    pub html: Option<String>,
 }
 
 /// `pyro workspace summary`.
@@ -29,12 +33,16 @@ impl Operation for WorkspaceSummaryOperation {
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace summary demo",
         "pyro workspace summary demo --json",
+        "pyro workspace summary demo --html review.html",
     ];
     type Request = WorkspaceSummaryRequest;
     type Response = WorkspaceSummary;
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
-        pyro.workspaces
-            .summary(&request.workspace_id, context.cancel)
+        pyro.workspaces.summary(
+            &request.workspace_id,
+            request.html.as_deref(),
+            context.cancel,
+        )
     }
 }

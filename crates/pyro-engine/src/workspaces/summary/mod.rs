@@ -11,23 +11,36 @@
 
 mod build;
 mod changes;
+mod page;
 pub mod payloads;
 
 use super::Workspaces;
-use super::{commands, events};
+use super::files::export;
+use super::{commands, events, journal, unix_now};
 use crate::error::Result;
 use crate::events::Cancel;
 use build::Session;
+use page::Page;
 use payloads::WorkspaceSummary;
+
+/// Bytes of head, and again of tail, that a page shows of each stream.
+const SHOWN_BYTES: usize = 8 << 10;
 
 impl Workspaces {
     /// Commands, edits, changes, exports, snapshots and the outcome of a
     /// workspace in any state.
     ///
     /// # Errors
-    /// As [`Self::status`]; `damaged_record`, `cancelled`.
-    pub fn summary(&self, wanted: &str, cancel: &Cancel) -> Result<WorkspaceSummary> {
+    /// As [`Self::status`]; `damaged_record`, `cancelled`; those of
+    /// [`Self::export`] about `html`, a file that must not exist.
+    pub fn summary(
+        &self,
+        wanted: &str,
+        html: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<WorkspaceSummary> {
         let folder = self.store.find(wanted)?;
+        let output = html.map(export::place).transpose()?;
         let workspace = self.at_rest(&folder)?;
         let session = Session {
             commands: commands::as_of_now(&folder, workspace.reset_count)?,
@@ -36,6 +49,17 @@ impl Workspaces {
             changes: changes::changes(&folder, &workspace, cancel)?,
             workspace,
         };
-        Ok(build::summary(&session))
+        let mut summary = build::summary(&session);
+        if let Some(output) = output {
+            let page = Page {
+                summary: &summary,
+                session: &session,
+                written: &|entry, stream| journal::excerpt(&folder, entry, stream, SHOWN_BYTES),
+                made_at: unix_now(),
+            };
+            export::write_new(&output, page::html(&page).as_bytes())?;
+            summary.html_path = Some(output.display().to_string());
+        }
+        Ok(summary)
     }
 }
