@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Review what happened in a workspace since its last reset: commands, edits,
 /// changed files, exports, snapshots, the outcome.
 ///
-/// Looking changes nothing and starts nothing. Which files changed is known
-/// while the workspace runs; all else also when it is stopped.
+/// Looking changes nothing and starts nothing; of one that runs it renews the
+/// idle time, as any call does. Which files changed is known while the
+/// workspace runs; all else also when it is stopped.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceSummaryRequest {

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::machine::{eventually, text};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A path of the test's own folder.
 fn at(desk: &Desk, name: &str) -> String {
@@ -304,4 +304,75 @@ fn a_running_command_is_counted_and_not_failed() {
         (&json!("running"), &Value::Null)
     );
     assert_eq!(summary["outcome"]["running_command_count"], 1);
+}
+
+/// What a browser makes of a page; none where there is no browser.
+fn rendered(desk: &Desk, page: &str) -> Option<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let programs = ["chromium", "chromium-browser", "google-chrome"];
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| programs.map(|program| folder.join(program)))
+        .find(|program| program.is_file())?;
+    let output = Command::new(found)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", at(desk, "browser")))
+        .arg(format!("file://{page}"))
+        .env("HOME", desk.place.folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    Some(text(&output.stdout))
+}
+
+#[test]
+fn a_hostile_guest_is_harmless_on_the_page() {
+    let desk = Desk::new();
+    desk.create("hostile");
+    let evil = "</pre><script>document.title=7</script>";
+    desk.sh(
+        "hostile",
+        &format!(
+            "echo in > '<img src=x onerror=alert(1)>'; echo \"{evil}\" > code; \
+             printf 'x\\n' > \"$(printf 'a\\342\\200\\256b')\"; echo \"{evil}\"; printf '\\033[2J'"
+        ),
+    );
+    let page = at(&desk, "made/here/review.html");
+    let summary = desk.done(&["summary", "hostile", "--html", &page]);
+    assert_eq!(summary["html_path"], json!(page));
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(!html.contains("<script") && !html.contains("<img"));
+    assert!(!html.contains(['\u{1b}', '\u{202e}']));
+    // As a file name, in a patch, in a command and in what it wrote.
+    assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;"));
+    let escaped = "&lt;/pre&gt;&lt;script&gt;document.title=7&lt;/script&gt;";
+    assert!(html.matches(escaped).count() >= 3, "{html}");
+    assert!(html.contains("<span class=\"odd\">ESC</span>[2J"));
+    assert!(html.contains("a<span class=\"odd\">U+202E</span>b"));
+
+    match rendered(&desk, &page) {
+        None => eprintln!("skipped: no chromium on PATH to render the page with"),
+        Some(dom) => {
+            assert!(
+                dom.contains("<title>hostile – pyro review</title>"),
+                "{dom}"
+            );
+            assert!(!dom.contains("<script") && !dom.contains("<img"), "{dom}");
+            assert!(dom.contains("<td>in</td>") && dom.contains("</footer>"));
+        }
+    }
+
+    for (output, kind) in [
+        (page.as_str(), "output_exists"),
+        (&at(&desk, ".git/x"), "output_in_git"),
+    ] {
+        let (error, code) = desk.ask(&["summary", "hostile", "--html", output]);
+        assert_eq!((code, &error["error_kind"]), (125, &json!(kind)), "{error}");
+    }
+    desk.done(&["stop", "hostile"]);
+    let stopped = at(&desk, "stopped.html");
+    desk.done(&["summary", "hostile", "--html", &stopped]);
+    let html = std::fs::read_to_string(&stopped).unwrap();
+    assert!(html.contains("Not known: the workspace is stopped"));
+    assert!(html.contains("stopped (somebody stopped it)"));
+    assert!(html.contains("exit 0") && html.contains(escaped));
 }

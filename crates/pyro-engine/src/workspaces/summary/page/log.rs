@@ -101,7 +101,7 @@ fn command(out: &mut Markup, page: &Page, entry: &Entry, time: &str, open: bool)
         .text(&beginning(&entry.command, SHORT_CHARS))
         .raw("</code></summary>\n");
     if entry.command.chars().nth(SHORT_CHARS).is_some() {
-        out.raw("<p class=\"stream\">command</p><pre>")
+        out.raw("<p class=\"stream\">command</p><pre>\n")
             .text(&beginning(&entry.command, COMMAND_CHARS))
             .raw("</pre>\n");
     }

@@ -22,7 +22,7 @@ use super::build::{Session, beginning, failed};
 use super::payloads::WorkspaceSummary;
 use crate::guest::Output;
 use crate::workspaces::journal;
-use crate::workspaces::payloads::{LogStream, WorkspaceState};
+use crate::workspaces::payloads::{LogStream, StopReason, WorkspaceState};
 use markup::Markup;
 use words::{count, moment};
 
@@ -190,6 +190,16 @@ fn tiles(out: &mut Markup, page: &Page) {
     out.raw("</ul>\n");
 }
 
+fn why(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Requested => "somebody stopped it",
+        StopReason::Idle => "nobody used it",
+        StopReason::GuestGone => "its guest ended",
+        StopReason::SupervisorGone => "its supervisor ended",
+        StopReason::StartFailed => "it did not start",
+    }
+}
+
 fn facts(out: &mut Markup, page: &Page) {
     let summary = page.summary;
     let workspace = &page.session.workspace;
@@ -209,9 +219,7 @@ fn facts(out: &mut Markup, page: &Page) {
         (WorkspaceState::Started, _) => "started".to_owned(),
         (WorkspaceState::Creating, _) => "being made".to_owned(),
         (WorkspaceState::Stopped, None) => "stopped".to_owned(),
-        (WorkspaceState::Stopped, Some(reason)) => {
-            format!("stopped ({})", format!("{reason:?}").to_lowercase())
-        }
+        (WorkspaceState::Stopped, Some(reason)) => format!("stopped ({})", why(reason)),
     };
     fact("State", &state);
     let began = match summary.outcome.reset_count {
