@@ -119,7 +119,7 @@ fn count(value: &Value) -> usize {
 fn commands(out: &mut String, commands: &Value) {
     let total = count(&commands["total"]);
     let mut heading = format!("Commands: {total}");
-    for what in ["failed", "running"] {
+    for what in ["failed", "running", "unreadable"] {
         if count(&commands[what]) > 0 {
             let _ = write!(heading, ", {} {what}", commands[what]);
         }

@@ -57,6 +57,21 @@ pub fn entries(folder: &Folder) -> Result<Vec<Entry>> {
         .collect()
 }
 
+/// Every command that can be read, and how many cannot.
+///
+/// # Errors
+/// `io` when the folder cannot be listed.
+pub fn readable(folder: &Folder) -> Result<(Vec<Entry>, u64)> {
+    let (mut entries, mut unreadable_count) = (Vec::new(), 0);
+    for sequence in sequences(folder)? {
+        match entry(folder, sequence) {
+            Ok(entry) => entries.extend(entry),
+            Err(_) => unreadable_count += 1,
+        }
+    }
+    Ok((entries, unreadable_count))
+}
+
 fn sequences(folder: &Folder) -> Result<Vec<u64>> {
     let commands = commands(folder);
     let listed = match std::fs::read_dir(&commands) {

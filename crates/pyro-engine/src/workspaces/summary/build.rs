@@ -27,6 +27,7 @@ pub struct Session {
     pub workspace: Workspace,
     /// The first first.
     pub commands: Vec<journal::Entry>,
+    pub unreadable_commands: u64,
     pub history: History,
     pub named_count: u64,
     pub changes: Result<Changes, String>,
@@ -35,7 +36,10 @@ pub struct Session {
 pub fn summary(session: &Session) -> WorkspaceSummary {
     let workspace = &session.workspace;
     let history = &session.history;
-    let commands = commands(&session.commands, workspace.reset_count);
+    let commands = CommandsSummary {
+        unreadable: session.unreadable_commands,
+        ..commands(&session.commands, workspace.reset_count)
+    };
     let edits = recent(history, |done| {
         matches!(
             done,
@@ -100,6 +104,7 @@ fn commands(entries: &[journal::Entry], reset_count: u64) -> CommandsSummary {
     CommandsSummary {
         total: entries.len() as u64,
         failed: count(&failed),
+        unreadable: 0,
         running: count(&|entry| entry.state() == CommandState::Running),
         recent: recent.map(|entry| command(entry, reset_count)).collect(),
     }

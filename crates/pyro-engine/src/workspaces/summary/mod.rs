@@ -13,6 +13,8 @@ mod build;
 mod changes;
 mod page;
 pub mod payloads;
+#[cfg(test)]
+mod tests;
 
 use super::Workspaces;
 use super::files::export;
@@ -31,7 +33,7 @@ impl Workspaces {
     /// workspace in any state.
     ///
     /// # Errors
-    /// As [`Self::status`]; `damaged_record`, `cancelled`; those of
+    /// As [`Self::status`]; `io`, `cancelled`; those of
     /// [`Self::export`] about `html`, a file that must not exist.
     pub fn summary(
         &self,
@@ -42,8 +44,10 @@ impl Workspaces {
         let folder = self.store.find(wanted)?;
         let output = html.map(export::place).transpose()?;
         let workspace = self.at_rest(&folder)?;
+        let (commands, unreadable_commands) = commands::as_of_now(&folder, workspace.reset_count)?;
         let session = Session {
-            commands: commands::as_of_now(&folder, workspace.reset_count)?,
+            commands,
+            unreadable_commands,
             history: events::history(&folder, workspace.reset_count)?,
             named_count: folder.snapshots().all()?.0.len() as u64,
             changes: changes::changes(&folder, &workspace, cancel)?,

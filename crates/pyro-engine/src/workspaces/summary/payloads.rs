@@ -78,12 +78,14 @@ pub struct Outcome {
 /// Commands since the last reset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandsSummary {
-    /// All.
+    /// All that are on record.
     pub total: u64,
     /// Those that ended otherwise than with exit code 0.
     pub failed: u64,
     /// Those that run.
     pub running: u64,
+    /// Those whose record cannot be read; they are in no other number.
+    pub unreadable: u64,
     /// The last ones, the newest first.
     pub recent: Vec<CommandSummary>,
 }

@@ -48,7 +48,10 @@ pub fn log(out: &mut Markup, page: &Page) {
     for (number, what) in [
         (left_out as u64, "are not on the page"),
         (history.dropped_count, "are not on record any more"),
-        (history.unreadable_count, "cannot be read"),
+        (
+            history.unreadable_count + session.unreadable_commands,
+            "cannot be read",
+        ),
     ] {
         if number > 0 {
             out.raw("<p class=\"note warn\">")

@@ -131,6 +131,7 @@ fn session(said: &str) -> Session {
     Session {
         workspace,
         commands: vec![command(1, said, Some(0)), command(2, said, None)],
+        unreadable_commands: 3,
         history: History {
             events: events.map(event).into(),
             ..History::default()
@@ -314,6 +315,7 @@ fn a_page_says_what_it_shows() {
         "to word, 1 byte",
         ">snapshot kept<",
         "1970-01-01",
+        "Of these, 3 cannot be read.",
     ] {
         assert!(page.contains(part), "{part:?} in\n{page}");
     }
