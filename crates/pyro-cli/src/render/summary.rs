@@ -184,7 +184,7 @@ fn changes(out: &mut String, changes: &Value) {
     let shown: Vec<_> = paths.iter().take(PATH_ROWS).collect();
     let name = |path: &Value| {
         let name = text(path, "workspace_path");
-        name.strip_prefix("/workspace/").unwrap_or(&name).to_owned()
+        plain(name.strip_prefix("/workspace/").unwrap_or(&name))
     };
     let width = shown.iter().map(|path| name(path).chars().count()).max();
     let width = width.unwrap_or_default().min(60);
@@ -235,8 +235,12 @@ fn event(event: &Value) -> String {
             size(&event["size_bytes"])
         ),
         "patch_apply" => format!(
-            "patched {} files: added {}, modified {}, deleted {}",
-            event["total"], event["added"], event["modified"], event["deleted"]
+            "patched {} file{}: added {}, modified {}, deleted {}",
+            event["total"],
+            if event["total"] == 1 { "" } else { "s" },
+            event["added"],
+            event["modified"],
+            event["deleted"]
         ),
         "sync_push" => {
             let mut row = format!(
