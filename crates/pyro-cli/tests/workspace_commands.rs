@@ -28,6 +28,8 @@ fn words_that_cannot_be_parsed_are_usage_errors() {
         &["logs", "w", "--stream", "both", "--sequence", "1"],
         &["logs", "w", "--sequence", "first"],
         &["logs", "w", "--limit", "-1"],
+        &["summary"],
+        &["summary", "w", "--html"],
     ] {
         let (code, stdout) = pyro(words);
         assert_eq!((code, stdout.len()), (2, 0), "{words:?}");
@@ -119,6 +121,10 @@ fn what_contradicts_itself_is_refused_by_name() {
         ),
         (
             &["logs", "w", "--json", "--sequence", "1"],
+            "unknown_workspace",
+        ),
+        (
+            &["summary", "w", "--json", "--html", "not/made.html"],
             "unknown_workspace",
         ),
     ] {

@@ -120,6 +120,7 @@ methods! {
     apply_workspace_patch(ops::workspace_patch_apply::WorkspacePatchApplyRequest) -> files::PatchApplied = ops::workspace_patch_apply::WorkspacePatchApply;
     push_workspace_sync(ops::workspace_sync_push::WorkspaceSyncPushRequest) -> files::Synced = ops::workspace_sync_push::WorkspaceSyncPush;
     diff_workspace(ops::workspace_diff::WorkspaceDiffRequest) -> files::WorkspaceDiff = ops::workspace_diff::WorkspaceDiffOperation;
+    summarize_workspace(ops::workspace_summary::WorkspaceSummaryRequest) -> crate::workspaces::summary::payloads::WorkspaceSummary = ops::workspace_summary::WorkspaceSummaryOperation;
     export_workspace(ops::workspace_export::WorkspaceExportRequest) -> files::Exported = ops::workspace_export::WorkspaceExport;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;

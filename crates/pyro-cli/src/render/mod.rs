@@ -9,6 +9,7 @@ mod environment;
 mod files;
 mod setup;
 mod snapshot;
+mod summary;
 mod workspace;
 
 pub use command::no_exit_code;
@@ -68,6 +69,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_file_write" => files::written(response),
         "workspace_patch_apply" => files::patched(response),
         "workspace_diff" => diff::changes(response, colour::wanted()),
+        "workspace_summary" => summary::review(response),
         "workspace_export" => files::exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {

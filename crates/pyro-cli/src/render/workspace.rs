@@ -72,7 +72,7 @@ fn seed(seed: &Value) -> String {
     line
 }
 
-fn state(workspace: &Value) -> String {
+pub(super) fn state(workspace: &Value) -> String {
     let state = text(workspace, "state");
     match text(workspace, "stop_reason").as_str() {
         "" | "requested" => state,
@@ -87,7 +87,7 @@ fn backend(workspace: &Value) -> String {
     }
 }
 
-fn labels(labels: &Value, between: &str) -> String {
+pub(super) fn labels(labels: &Value, between: &str) -> String {
     let pairs: Vec<String> = labels
         .as_object()
         .into_iter()
@@ -188,7 +188,7 @@ pub fn pruned(pruned: &Value) -> String {
     out
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     const MOST: usize = 80;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MOST {
@@ -197,7 +197,7 @@ fn one_line(text: &str) -> String {
     line.chars().take(MOST).chain(['…']).collect()
 }
 
-fn ago(time: &Value) -> String {
+pub(super) fn ago(time: &Value) -> String {
     let Some(time) = time.as_f64() else {
         return String::new();
     };
@@ -214,7 +214,7 @@ fn ago(time: &Value) -> String {
     }
 }
 
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", (seconds + 30) / 60),
@@ -223,7 +223,7 @@ fn span(seconds: u64) -> String {
     }
 }
 
-fn bytes(count: &Value) -> String {
+pub(super) fn bytes(count: &Value) -> String {
     let count = count.as_u64().unwrap_or_default();
     match count {
         0..1_048_576 => format!("{} KiB", count >> 10),

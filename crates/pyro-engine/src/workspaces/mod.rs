@@ -12,6 +12,7 @@
 mod admission;
 mod command_id;
 mod commands;
+mod events;
 pub mod files;
 mod journal;
 mod names;
@@ -23,6 +24,7 @@ mod seed;
 pub mod snapshots;
 mod state;
 mod store;
+pub mod summary;
 pub mod supervisor;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,9 @@ pub mod payloads;
 pub use kept::Snapshots;
 pub use name::{BASELINE, SnapshotName};
 
+use super::events::{self, Done};
 use super::reach::decode;
+use super::store::Folder;
 use super::supervisor::wire::Request;
 use super::{Workspaces, unix_now};
 use crate::error::Result;
@@ -45,7 +47,20 @@ impl Workspaces {
         let called = self.on_machine(&folder, events, cancel, |session| {
             session.call(&request, None, events, cancel)
         })?;
-        decode(called.value)
+        let created: CreatedSnapshot = decode(called.value)?;
+        let done = Done::SnapshotCreate {
+            snapshot_name: created.snapshot.snapshot_name.clone(),
+            bytes_written: created.snapshot.bytes_written,
+        };
+        Self::record_snapshot(&folder, done, events);
+        Ok(created)
+    }
+
+    fn record_snapshot(folder: &Folder, done: Done, sink: &dyn EventSink) {
+        // One that is gone meanwhile has no summary.
+        if let Ok(record) = folder.load() {
+            events::record(folder, record.reset_count, done, sink);
+        }
     }
 
     /// The baseline and every snapshot.
@@ -78,11 +93,16 @@ impl Workspaces {
     ///
     /// # Errors
     /// `invalid_name`, `reserved_name`, `unknown_snapshot`.
-    pub fn delete_snapshot(&self, wanted: &str, name: &str) -> Result<DeletedSnapshot> {
+    pub fn delete_snapshot(
+        &self,
+        wanted: &str,
+        name: &str,
+        sink: &dyn EventSink,
+    ) -> Result<DeletedSnapshot> {
         let name = SnapshotName::parse(name)?;
         let folder = self.store.find(wanted)?;
         let request = Request::SnapshotDelete { name: name.clone() };
-        self.somehow(&folder, &request, || {
+        let deleted: DeletedSnapshot = self.somehow(&folder, &request, || {
             let mut record = folder.load()?;
             folder.snapshots().remove(&name)?;
             record.last_activity_at = unix_now();
@@ -92,7 +112,12 @@ impl Workspaces {
                 snapshot_name: name.to_string(),
                 deleted: true,
             })
-        })
+        })?;
+        let done = Done::SnapshotDelete {
+            snapshot_name: deleted.snapshot_name.clone(),
+        };
+        Self::record_snapshot(&folder, done, sink);
+        Ok(deleted)
     }
 
     /// Gives it a machine as new, or the disk of a snapshot.

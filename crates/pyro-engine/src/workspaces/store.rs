@@ -10,6 +10,7 @@
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
 //! |- snapshots/         copies of the disk (snapshots/kept.rs)
+//! |- events.jsonl       what was done besides commands (events/)
 //! |- commands/          the journal (journal/)
 //! `- commands.cleared/  one that a reset just put away
 //! ```
@@ -302,7 +303,7 @@ impl Folder {
     }
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(held), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else {
         return false;
     };

@@ -154,10 +154,14 @@ fn snapshots_of_a_stopped_workspace_are_listed_and_deleted_and_parts_are_swept()
     let before = workspaces.status("x").unwrap();
     assert!((before.last_activity_at - 1.0).abs() < 0.1);
     assert!(before.disk_used_bytes >= 4096);
-    let unknown = workspaces.delete_snapshot("x", "t").unwrap_err();
+    let unknown = workspaces
+        .delete_snapshot("x", "t", &crate::NoEvents)
+        .unwrap_err();
     assert_eq!(unknown.code, "unknown_snapshot");
     assert!(!half.exists() && !folder.fresh_scratch().exists());
-    let deleted = workspaces.delete_snapshot("x", " s ").unwrap();
+    let deleted = workspaces
+        .delete_snapshot("x", " s ", &crate::NoEvents)
+        .unwrap();
     assert_eq!(deleted.snapshot_name, "s");
     assert_eq!(workspaces.list_snapshots("x").unwrap().count, 1);
     assert!(workspaces.status("x").unwrap().last_activity_at > 1.5);

@@ -44,6 +44,7 @@ pub mod workspace_reset;
 pub mod workspace_start;
 pub mod workspace_status;
 pub mod workspace_stop;
+pub mod workspace_summary;
 pub mod workspace_sync_push;
 pub mod workspace_update;
 
@@ -73,6 +74,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_patch_apply::WorkspacePatchApply>(),
     Row::of::<workspace_diff::WorkspaceDiffOperation>(),
     Row::of::<workspace_export::WorkspaceExport>(),
+    Row::of::<workspace_summary::WorkspaceSummaryOperation>(),
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),

@@ -29,8 +29,11 @@ impl Operation for SnapshotDelete {
     type Request = SnapshotDeleteRequest;
     type Response = payloads::DeletedSnapshot;
 
-    fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        pyro.workspaces
-            .delete_snapshot(&request.workspace_id, &request.snapshot_name)
+    fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
+        pyro.workspaces.delete_snapshot(
+            &request.workspace_id,
+            &request.snapshot_name,
+            context.events,
+        )
     }
 }

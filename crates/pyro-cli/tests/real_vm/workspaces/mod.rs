@@ -12,6 +12,7 @@ mod running_ends;
 mod seeds;
 mod snapshots;
 mod strain;
+mod summary;
 mod tools;
 mod transcript;
 

@@ -86,6 +86,29 @@ impl Workspaces {
     }
 }
 
+/// Every command since the last reset that can be read, as it is now, and how
+/// many cannot be read.
+///
+/// # Errors
+/// `io`; those of asking about one that runs.
+pub(in crate::workspaces) fn as_of_now(
+    folder: &Folder,
+    reset_count: u64,
+) -> Result<(Vec<Entry>, u64)> {
+    let (entries, unreadable_count) = journal::readable(folder)?;
+    let entries: Result<_> = entries
+        .into_iter()
+        .filter_map(|entry| {
+            let id = CommandId {
+                reset_count,
+                sequence: entry.sequence,
+            };
+            now(folder, id, entry).transpose()
+        })
+        .collect();
+    Ok((entries?, unreadable_count))
+}
+
 /// An entry without an end, as its supervisor knows it; none when a reset took
 /// it away meanwhile.
 fn now(folder: &Folder, id: CommandId, entry: Entry) -> Result<Option<Entry>> {

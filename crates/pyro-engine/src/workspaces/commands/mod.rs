@@ -15,6 +15,7 @@ mod logs;
 mod once;
 mod result;
 
+pub(super) use logs::as_of_now;
 pub use logs::{LIMIT_BYTES_RANGE, Logs, PAGE_BYTES};
 
 use super::Workspaces;

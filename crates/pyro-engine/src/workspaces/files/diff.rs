@@ -10,12 +10,15 @@
 
 use super::path;
 use super::payloads::WorkspaceDiff;
-use crate::diff::{self, Diff, MAX_FILE_TEXT, Stat};
+use crate::diff::{self, Change, Diff, MAX_FILE_TEXT, Stat};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
+use crate::guest::files::Fault;
 use crate::guest::files::diff::diff as ask;
 use crate::workspaces::Workspaces;
-use pyro_proto::messages::diff::{DiffTree, MAX_DIFF_PATHS};
+use pyro_proto::Link;
+use pyro_proto::messages::diff::{DiffTree, MAX_DIFF_PATHS, TreeDiffed};
+use pyro_proto::path::PathText;
 
 /// Most changes of one diff.
 const MOST_CHANGES: u64 = 200_000;
@@ -65,41 +68,69 @@ impl Workspaces {
                 .hint("name the folders that hold them, or none for everything"));
         }
         let paths = request.paths.iter().map(|text| path(text));
-        let tree = DiffTree {
-            paths: paths.collect::<Result<_>>()?,
-            limit: MOST_CHANGES,
-            max_side_bytes: MAX_SIDE_BYTES,
-            max_growth_bytes: MAX_FILE_TEXT as u64,
-            max_total_bytes: MAX_TOTAL_BYTES,
-        };
-        let (workspace, (changes, done)) = self.ask_agent(wanted, events, cancel, |link| {
-            let mut changes = Vec::new();
-            let done = ask(link, &tree, |change| {
-                changes.push(change);
-                Ok(())
-            })?;
-            Ok((changes, done))
-        })?;
-        let mut diff = diff::diff(&changes);
-        if done.truncated {
-            diff.cut(&format!(
-                "There are more than {MOST_CHANGES} changes, or a path is too long; the rest is left out."
-            ));
-        }
+        let tree = tree(paths.collect::<Result<_>>()?);
+        let (workspace, compared) =
+            self.ask_agent(wanted, events, cancel, |link| compare(link, &tree))?;
+        let mut diff = compared.diff();
         if request.form != DiffForm::Patch {
             without_text(&mut diff);
         }
-        let stat = (request.form == DiffForm::Stat).then(|| diff::stat(&changes));
+        let stat = (request.form == DiffForm::Stat).then(|| compared.stat());
         if let Some(stat) = &stat {
             with_lines(&mut diff, stat);
         }
         Ok(WorkspaceDiff {
             workspace_id: workspace.workspace_id,
             stat: stat.map(|stat| stat.to_string()),
-            names: (request.form == DiffForm::NameOnly).then(|| diff::name_only(&changes)),
+            names: (request.form == DiffForm::NameOnly).then(|| diff::name_only(&compared.changes)),
             diff,
-            git_skipped: done.git_skipped,
+            git_skipped: compared.done.git_skipped,
         })
+    }
+}
+
+/// Both sides of what changed, as the guest told them and they were checked.
+pub(in crate::workspaces) struct Compared {
+    changes: Vec<Change>,
+    pub done: TreeDiffed,
+}
+
+/// What to ask the guest about.
+pub(in crate::workspaces) fn tree(paths: Vec<PathText>) -> DiffTree {
+    DiffTree {
+        paths,
+        limit: MOST_CHANGES,
+        max_side_bytes: MAX_SIDE_BYTES,
+        max_growth_bytes: MAX_FILE_TEXT as u64,
+        max_total_bytes: MAX_TOTAL_BYTES,
+    }
+}
+
+/// Asks it.
+pub(in crate::workspaces) fn compare(link: &Link, tree: &DiffTree) -> Result<Compared, Fault> {
+    let mut changes = Vec::new();
+    let done = ask(link, tree, |change| {
+        changes.push(change);
+        Ok(())
+    })?;
+    Ok(Compared { changes, done })
+}
+
+impl Compared {
+    /// Entries and patch; one that is cut short says so.
+    pub fn diff(&self) -> Diff {
+        let mut diff = diff::diff(&self.changes);
+        if self.done.truncated {
+            diff.cut(&format!(
+                "There are more than {MOST_CHANGES} changes, or a path is too long; the rest is left out."
+            ));
+        }
+        diff
+    }
+
+    /// Lines per file.
+    pub fn stat(&self) -> Stat {
+        diff::stat(&self.changes)
     }
 }
 
@@ -111,7 +142,7 @@ fn without_text(diff: &mut Diff) {
 }
 
 /// Both are sorted by path and have each change once.
-fn with_lines(diff: &mut Diff, stat: &Stat) {
+pub(in crate::workspaces) fn with_lines(diff: &mut Diff, stat: &Stat) {
     for (entry, file) in diff.entries.iter_mut().zip(&stat.files) {
         if file.bytes.is_none() {
             entry.lines_added = Some(file.added);

@@ -18,6 +18,7 @@ use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::guest::files::asks;
 use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
+use crate::workspaces::events::Done;
 use pyro_proto::messages::files::{FileKind, GetArchive};
 use pyro_proto::path::WORKSPACE;
 use rustix::fs::{CWD, RenameFlags};
@@ -84,8 +85,8 @@ impl Workspaces {
                 error => Error::io("rename into place", &output)(error.into()),
             },
         )?;
-        Ok(Exported {
-            workspace_id: workspace.workspace_id,
+        let exported = Exported {
+            workspace_id: workspace.workspace_id.clone(),
             workspace_path: asked(&source),
             output_path: output.display().to_string(),
             artifact_type: packed.kind.into(),
@@ -93,7 +94,9 @@ impl Workspaces {
             bytes_written: unpacked.bytes_written,
             skipped: packed.skipped_special,
             execution_mode: workspace.execution_mode,
-        })
+        };
+        self.record(&workspace, Done::export(&exported, false), events);
+        Ok(exported)
     }
 }
 
@@ -120,25 +123,12 @@ impl Workspaces {
         };
         let told = self.diff(wanted, &request, events, cancel)?;
         let diff = &told.diff;
-        let parent = output.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::Builder::new()
-            .prefix(".pyro-export-")
-            // What a redirection of the shell would make.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(parent)
-            .map_err(Error::io("make a file in", parent))?;
-        file.write_all(diff.patch.as_bytes())
-            .map_err(Error::io("write below", parent))?;
-        file.persist_noclobber(&output)
-            .map_err(|failed| match failed.error.kind() {
-                std::io::ErrorKind::AlreadyExists => exists(&output),
-                _ => Error::io("rename into place", &output)(failed.error),
-            })?;
+        write_new(&output, diff.patch.as_bytes())?;
         if let Some(notice) = not_whole(diff) {
             events.event(Event::Notice(notice));
         }
-        let folder = self.store.find(wanted)?;
-        Ok(Exported {
+        let workspace = self.at_rest(&self.store.folder(&told.workspace_id))?;
+        let exported = Exported {
             workspace_id: told.workspace_id,
             workspace_path: asked(&source),
             output_path: output.display().to_string(),
@@ -146,9 +136,30 @@ impl Workspaces {
             entry_count: diff.summary.text_patched as u64,
             bytes_written: diff.patch.len() as u64,
             skipped: diff.summary.non_text as u64,
-            execution_mode: self.at_rest(&folder)?.execution_mode,
-        })
+            execution_mode: workspace.execution_mode,
+        };
+        self.record(&workspace, Done::export(&exported, true), events);
+        Ok(exported)
     }
+}
+
+/// A file that must not exist, whole or not at all.
+pub(in crate::workspaces) fn write_new(output: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = output.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new()
+        .prefix(".pyro-export-")
+        // What a redirection of the shell would make.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(parent)
+        .map_err(Error::io("make a file in", parent))?;
+    file.write_all(bytes)
+        .map_err(Error::io("write below", parent))?;
+    file.persist_noclobber(output)
+        .map_err(|failed| match failed.error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(output),
+            _ => Error::io("rename into place", output)(failed.error),
+        })?;
+    Ok(())
 }
 
 /// What a patch does not bring, if there is any.
@@ -182,7 +193,7 @@ fn exists(output: &Path) -> Error {
 }
 
 /// The output's absolute path, its parents made and their links resolved.
-fn place(output: &str) -> Result<PathBuf> {
+pub(in crate::workspaces) fn place(output: &str) -> Result<PathBuf> {
     let invalid = |why: &str| {
         Error::invalid("invalid_output", format!("the output {output:?} {why}"))
             .hint("name a path on this host that does not exist yet")

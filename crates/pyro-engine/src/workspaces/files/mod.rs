@@ -8,8 +8,8 @@
 //!   this --asks--> session ==relay==> agent      one stream per request
 //! ```
 
-mod diff;
-mod export;
+pub(super) mod diff;
+pub(super) mod export;
 mod list;
 mod patch;
 pub mod payloads;
@@ -24,6 +24,7 @@ pub use read::Read;
 pub use write::Write;
 
 use super::Workspaces;
+use super::events::{self, Done};
 use super::payloads::Workspace;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
@@ -71,5 +72,11 @@ impl Workspaces {
             session.files(cancel, &mut ask)
         })?;
         Ok((self.at_rest(&folder)?, done))
+    }
+
+    /// Writes down what was just done in a workspace, for its summary.
+    fn record(&self, workspace: &Workspace, done: Done, sink: &dyn EventSink) {
+        let folder = self.store.folder(&workspace.workspace_id);
+        events::record(&folder, workspace.reset_count, done, sink);
     }
 }

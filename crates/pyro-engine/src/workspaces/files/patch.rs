@@ -16,6 +16,7 @@ use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
 use crate::patch::{self, Applied, Node, Outcome, Patch, Status};
 use crate::workspaces::Workspaces;
+use crate::workspaces::events::Done;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{
     ApplyChanges, Change, Entry, Expect, FileKind, ListFiles, MAX_CHANGES, WriteFile,
@@ -53,15 +54,17 @@ impl Workspaces {
             let of = |change: &&patch::Change| change.status == status;
             applied.changes.iter().filter(of).count() as u64
         };
+        let summary = PatchSummary {
+            total: entries.len() as u64,
+            added: count(Status::Added),
+            modified: count(Status::Modified),
+            deleted: count(Status::Deleted),
+        };
+        self.record(&workspace, Done::patch(&summary, &entries), events);
         Ok(PatchApplied {
             workspace_id: workspace.workspace_id,
             changed: !entries.is_empty(),
-            summary: PatchSummary {
-                total: entries.len() as u64,
-                added: count(Status::Added),
-                modified: count(Status::Modified),
-                deleted: count(Status::Deleted),
-            },
+            summary,
             entries,
             patch: text.to_owned(),
             execution_mode: workspace.execution_mode,

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
 use crate::guest::files::asks;
 use crate::workspaces::Workspaces;
+use crate::workspaces::events::Done;
 use crate::workspaces::seed::{Kind, Source};
 use pyro_proto::messages::files::PutArchive;
 use std::fs::File;
@@ -76,18 +77,20 @@ impl Workspaces {
                 Ok((unpacked, deleted))
             })?;
         deleted.sort();
+        let workspace_sync = WorkspaceSync {
+            mode: packed.mode.to_owned(),
+            source_path: source.path.display().to_string(),
+            destination: asked(&destination),
+            entry_count: unpacked.entry_count,
+            bytes_written: unpacked.bytes_written,
+            deleted,
+            skipped: packed.skipped,
+        };
+        self.record(&workspace, Done::sync(&workspace_sync), events);
         Ok(Synced {
             workspace_id: workspace.workspace_id,
             execution_mode: workspace.execution_mode,
-            workspace_sync: WorkspaceSync {
-                mode: packed.mode.to_owned(),
-                source_path: source.path.display().to_string(),
-                destination: asked(&destination),
-                entry_count: unpacked.entry_count,
-                bytes_written: unpacked.bytes_written,
-                deleted,
-                skipped: packed.skipped,
-            },
+            workspace_sync,
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
 use crate::workspaces::Workspaces;
+use crate::workspaces::events::Done;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{Expect, WriteFile};
 use pyro_proto::path::PathText;
@@ -63,6 +64,13 @@ impl Workspaces {
                 let done = asks::write(link, &request, &mut content.as_slice())?;
                 Ok((done, content.len() as u64))
             })?;
+        let event = Done::FileWrite {
+            path: asked(&file),
+            size_bytes: done.size,
+            sha256: done.sha256.clone(),
+            created: done.created,
+        };
+        self.record(&workspace, event, events);
         Ok(FileWritten {
             workspace_id: workspace.workspace_id,
             path: asked(&file),

@@ -57,6 +57,21 @@ pub fn entries(folder: &Folder) -> Result<Vec<Entry>> {
         .collect()
 }
 
+/// Every command that can be read, and how many cannot.
+///
+/// # Errors
+/// `io` when the folder cannot be listed.
+pub fn readable(folder: &Folder) -> Result<(Vec<Entry>, u64)> {
+    let (mut entries, mut unreadable_count) = (Vec::new(), 0);
+    for sequence in sequences(folder)? {
+        match entry(folder, sequence) {
+            Ok(entry) => entries.extend(entry),
+            Err(_) => unreadable_count += 1,
+        }
+    }
+    Ok((entries, unreadable_count))
+}
+
 fn sequences(folder: &Folder) -> Result<Vec<u64>> {
     let commands = commands(folder);
     let listed = match std::fs::read_dir(&commands) {
@@ -131,10 +146,16 @@ pub fn end_lost(folder: &Folder, now: f64) -> u64 {
 /// Head and tail of one stream; one whose file is gone said nothing.
 #[must_use]
 pub fn shown(folder: &Folder, entry: &Entry, stream: LogStream) -> Output {
+    excerpt(folder, entry, stream, SHOWN_BYTES)
+}
+
+/// The same with `most_bytes` of head and again of tail.
+#[must_use]
+pub fn excerpt(folder: &Folder, entry: &Entry, stream: LogStream, most_bytes: usize) -> Output {
     let path = commands(folder).join(stream_name(entry.sequence, stream));
     let written = entry.written(stream);
     File::open(path)
-        .and_then(|file| Captured::of_file(&file, written.kept_bytes, SHOWN_BYTES))
+        .and_then(|file| Captured::of_file(&file, written.kept_bytes, most_bytes))
         .unwrap_or_else(|_| Captured::new(0))
         .finish()
 }

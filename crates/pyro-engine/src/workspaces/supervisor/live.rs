@@ -23,7 +23,7 @@ use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
 use crate::workspaces::store::Folder;
 use crate::workspaces::supervisor::wire::{LEAVING, Update};
-use crate::workspaces::{admission, journal, unix_now, update, view};
+use crate::workspaces::{admission, events, journal, unix_now, update, view};
 pub(super) use exec::Work;
 use rustix::event::{EventfdFlags, eventfd};
 use std::fs::File;
@@ -270,6 +270,7 @@ impl Live {
             std::fs::rename(&fresh, self.folder.scratch())
                 .map_err(Error::io("rename into place", &fresh))?;
             journal::clear(&self.folder)?;
+            events::clear(&self.folder)?;
             self.sequence.store(0, Ordering::SeqCst);
             self.change(|record| {
                 record.command_count = 0;
