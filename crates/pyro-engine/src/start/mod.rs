@@ -68,6 +68,8 @@ pub struct Wanted<'a> {
     /// What `/workspace` begins with: an ext4 image of
     /// [`BASELINE_DRIVE_BYTES`], open for reading; none for nothing.
     pub baseline: Option<&'a File>,
+    /// Whether the disks are only shown: nothing runs in that guest.
+    pub reader: bool,
 }
 
 impl Wanted<'_> {
@@ -76,6 +78,7 @@ impl Wanted<'_> {
             hostname: self.hostname,
             scratch_device: Some(SCRATCH_DEVICE),
             baseline_device: self.baseline.map(|_| BASELINE_DEVICE),
+            reader: self.reader,
         }
     }
 }

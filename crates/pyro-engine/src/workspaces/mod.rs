@@ -10,6 +10,7 @@
 //! machine of its own; one supervisor process has each ([`supervisor`]).
 
 mod admission;
+pub mod disk;
 pub mod files;
 mod journal;
 mod names;

@@ -46,6 +46,7 @@ impl Workspaces {
             tempfile::tempfile_in(parent).map_err(Error::io("make a file in", parent))?;
         let request = GetArchive {
             path: source.clone(),
+            as_disk: false,
         };
         let (workspace, packed) = self.ask_agent(wanted, events, cancel, |link| {
             archive
@@ -70,12 +71,7 @@ impl Workspaces {
             FileKind::Directory => whole,
             _ => only_member(&whole)?,
         };
-        rustix::fs::renameat_with(CWD, &made, CWD, &output, RenameFlags::NOREPLACE).map_err(
-            |error| match error {
-                rustix::io::Errno::EXIST => exists(&output),
-                error => Error::io("rename into place", &output)(error.into()),
-            },
-        )?;
+        appear(&made, &output)?;
         Ok(Exported {
             workspace_id: workspace.workspace_id,
             workspace_path: asked(&source),
@@ -89,6 +85,16 @@ impl Workspaces {
     }
 }
 
+/// Gives a finished output its name, unless somebody else took it.
+pub(in crate::workspaces) fn appear(made: &Path, output: &Path) -> Result<()> {
+    rustix::fs::renameat_with(CWD, made, CWD, output, RenameFlags::NOREPLACE).map_err(|error| {
+        match error {
+            rustix::io::Errno::EXIST => exists(output),
+            error => Error::io("rename into place", output)(error.into()),
+        }
+    })
+}
+
 fn exists(output: &Path) -> Error {
     Error::runtime(
         "output_exists",
@@ -98,7 +104,7 @@ fn exists(output: &Path) -> Error {
 }
 
 /// The output's absolute path, its parents made and their links resolved.
-fn place(output: &str) -> Result<PathBuf> {
+pub(in crate::workspaces) fn place(output: &str) -> Result<PathBuf> {
     let invalid = |why: &str| {
         Error::invalid("invalid_output", format!("the output {output:?} {why}"))
             .hint("name a path on this host that does not exist yet")

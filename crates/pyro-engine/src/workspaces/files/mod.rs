@@ -8,7 +8,7 @@
 //!   this --asks--> session ==relay==> agent      one stream per request
 //! ```
 
-mod export;
+pub(super) mod export;
 mod list;
 mod patch;
 pub mod payloads;
@@ -17,7 +17,7 @@ mod sync;
 mod unpack;
 mod write;
 
-pub use list::{List, Search};
+pub use list::{LIMIT_RANGE, List, Search};
 pub use read::Read;
 pub use write::Write;
 
