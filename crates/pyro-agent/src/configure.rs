@@ -11,8 +11,8 @@
 use crate::machine::{Machine, Phase};
 use crate::reply::failed;
 use crate::role::Role;
-use crate::{clock, reader};
 use crate::root::{self, NEW_ROOT};
+use crate::{clock, reader};
 use pyro_proto::messages::{Configure, Configured, Failed};
 use rustix::fd::OwnedFd;
 use std::sync::atomic::Ordering;

@@ -7,6 +7,7 @@
 use crate::operation::{Context, Operation};
 use crate::ops;
 use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
+use crate::workspaces::disk::payloads as disk;
 use crate::workspaces::files::payloads as files;
 use crate::workspaces::payloads as workspaces;
 use crate::{Layout, Result, vm_spec};
@@ -116,6 +117,9 @@ methods! {
     apply_workspace_patch(ops::workspace_patch_apply::WorkspacePatchApplyRequest) -> files::PatchApplied = ops::workspace_patch_apply::WorkspacePatchApply;
     push_workspace_sync(ops::workspace_sync_push::WorkspaceSyncPushRequest) -> files::Synced = ops::workspace_sync_push::WorkspaceSyncPush;
     export_workspace(ops::workspace_export::WorkspaceExportRequest) -> files::Exported = ops::workspace_export::WorkspaceExport;
+    list_workspace_disk(ops::workspace_disk_list::WorkspaceDiskListRequest) -> disk::DiskList = ops::workspace_disk_list::WorkspaceDiskList;
+    read_workspace_disk(ops::workspace_disk_read::WorkspaceDiskReadRequest) -> disk::DiskContent = ops::workspace_disk_read::WorkspaceDiskRead;
+    export_workspace_disk(ops::workspace_disk_export::WorkspaceDiskExportRequest) -> disk::DiskExported = ops::workspace_disk_export::WorkspaceDiskExport;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;

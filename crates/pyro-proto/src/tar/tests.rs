@@ -5,7 +5,6 @@ use super::*;
 use proptest::prelude::*;
 use std::io::Write;
 
-
 fn all(bytes: &[u8]) -> io::Result<Vec<(Member, Vec<u8>)>> {
     let mut reader = Reader::new(bytes);
     let mut found = Vec::new();

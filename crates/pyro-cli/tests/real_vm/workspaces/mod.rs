@@ -3,6 +3,7 @@
 //! Owns: a workspace for a test, and finding its processes.
 
 mod crashes;
+mod disk;
 mod files;
 mod life;
 mod rounds;

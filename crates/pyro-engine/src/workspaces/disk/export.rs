@@ -62,9 +62,7 @@ impl Workspaces {
         write(&mut archive, &shape, file, partial.path(), events, cancel).map_err(refused)?;
         file.sync_all()
             .map_err(Error::io("write", partial.path()))?;
-        let written = file
-            .metadata()
-            .map_err(Error::io("read", partial.path()))?;
+        let written = file.metadata().map_err(Error::io("read", partial.path()))?;
         appear(partial.path(), &output)?;
         // It has another name now.
         let _ = partial.into_temp_path().keep();

@@ -56,7 +56,14 @@ fn image(folder: &Path, tar: Vec<u8>) -> Result<std::path::PathBuf> {
         .open(&path)
         .unwrap();
     let shape = Shape::disk(2 << 30);
-    write(&mut archive, &shape, &file, &path, &NoEvents, &Cancel::default())?;
+    write(
+        &mut archive,
+        &shape,
+        &file,
+        &path,
+        &NoEvents,
+        &Cancel::default(),
+    )?;
     Ok(path)
 }
 
@@ -88,7 +95,15 @@ fn a_disk_keeps_what_its_inodes_have() {
         ..NewMember::default()
     };
     for (member, content) in [
-        (NewMember { name: b"bin/", letter: b'5', mode: 0o755, ..base }, b"".as_slice()),
+        (
+            NewMember {
+                name: b"bin/",
+                letter: b'5',
+                mode: 0o755,
+                ..base
+            },
+            b"".as_slice(),
+        ),
         (
             NewMember {
                 name: b"bin/su",
@@ -101,7 +116,15 @@ fn a_disk_keeps_what_its_inodes_have() {
             },
             b"su\n",
         ),
-        (NewMember { name: b"bin/again", letter: b'1', link: b"bin/su", ..base }, b""),
+        (
+            NewMember {
+                name: b"bin/again",
+                letter: b'1',
+                link: b"bin/su",
+                ..base
+            },
+            b"",
+        ),
         (
             NewMember {
                 name: b"home/",
@@ -112,10 +135,45 @@ fn a_disk_keeps_what_its_inodes_have() {
             },
             b"",
         ),
-        (NewMember { name: b"null", letter: b'3', mode: 0o666, device: (1, 3), ..base }, b""),
-        (NewMember { name: b"disk", letter: b'4', mode: 0o660, device: (259, 70_000), ..base }, b""),
-        (NewMember { name: b"pipe", letter: b'6', mode: 0o600, ..base }, b""),
-        (NewMember { name: b"link", letter: b'2', link: b"bin/su", owner: (7, 7), ..base }, b""),
+        (
+            NewMember {
+                name: b"null",
+                letter: b'3',
+                mode: 0o666,
+                device: (1, 3),
+                ..base
+            },
+            b"",
+        ),
+        (
+            NewMember {
+                name: b"disk",
+                letter: b'4',
+                mode: 0o660,
+                device: (259, 70_000),
+                ..base
+            },
+            b"",
+        ),
+        (
+            NewMember {
+                name: b"pipe",
+                letter: b'6',
+                mode: 0o600,
+                ..base
+            },
+            b"",
+        ),
+        (
+            NewMember {
+                name: b"link",
+                letter: b'2',
+                link: b"bin/su",
+                owner: (7, 7),
+                ..base
+            },
+            b"",
+        ),
         (
             NewMember {
                 name: b"sparse",
@@ -127,7 +185,16 @@ fn a_disk_keeps_what_its_inodes_have() {
             },
             b"end",
         ),
-        (NewMember { name: b"caf\xe9", letter: b'0', mode: 0o640, size: 2, ..base }, b"in"),
+        (
+            NewMember {
+                name: b"caf\xe9",
+                letter: b'0',
+                mode: 0o640,
+                size: 2,
+                ..base
+            },
+            b"in",
+        ),
     ] {
         writer.start(&member).unwrap();
         writer.get().write_all(content).unwrap();
@@ -143,8 +210,19 @@ fn a_disk_keeps_what_its_inodes_have() {
     assert_eq!(found.len(), 2 << 30);
     assert!(found.blocks() * 512 < 32 << 20, "{}", found.blocks());
     for (name, parts) in [
-        ("bin/su", &["Mode:  04755", "Group:    42", "Links: 2", "security.capability (20)"][..]),
-        ("home", &["Mode:  02770", "User: 3000000000", "Group:  1000"]),
+        (
+            "bin/su",
+            &[
+                "Mode:  04755",
+                "Group:    42",
+                "Links: 2",
+                "security.capability (20)",
+            ][..],
+        ),
+        (
+            "home",
+            &["Mode:  02770", "User: 3000000000", "Group:  1000"],
+        ),
         ("null", &["Type: character special", "01:03"]),
         ("disk", &["Type: block special", "259:70000"]),
         ("pipe", &["Type: FIFO"]),
@@ -165,11 +243,33 @@ fn what_cannot_be_on_a_disk_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let long = [(b"user.x".to_vec(), vec![1; 40_000])];
     for member in [
-        NewMember { name: b"../up", letter: b'6', ..NewMember::default() },
-        NewMember { name: b"socket", letter: b'8', ..NewMember::default() },
-        NewMember { name: b"far", letter: b'3', device: (5000, 1), ..NewMember::default() },
-        NewMember { name: b"lost+found", letter: b'6', ..NewMember::default() },
-        NewMember { name: b"odd", letter: b'6', attributes: &long, ..NewMember::default() },
+        NewMember {
+            name: b"../up",
+            letter: b'6',
+            ..NewMember::default()
+        },
+        NewMember {
+            name: b"socket",
+            letter: b'8',
+            ..NewMember::default()
+        },
+        NewMember {
+            name: b"far",
+            letter: b'3',
+            device: (5000, 1),
+            ..NewMember::default()
+        },
+        NewMember {
+            name: b"lost+found",
+            letter: b'6',
+            ..NewMember::default()
+        },
+        NewMember {
+            name: b"odd",
+            letter: b'6',
+            attributes: &long,
+            ..NewMember::default()
+        },
     ] {
         let mut writer = Writer::new(Vec::new());
         writer.start(&member).unwrap();

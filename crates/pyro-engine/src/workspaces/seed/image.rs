@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::start::BASELINE_DRIVE_BYTES;
 use mkext4::{
-    FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SpecialKind, SparseSeg,
+    FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg, SpecialKind,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -123,7 +123,10 @@ pub fn write(
     let (mut done, mut shown) = (0u64, 0u64);
     contents.each(&mut |number, reader| {
         if cancel.is_cancelled() {
-            return Err(Error::runtime("cancelled", format!("cancelled while writing {}", path.display())));
+            return Err(Error::runtime(
+                "cancelled",
+                format!("cancelled while writing {}", path.display()),
+            ));
         }
         let mut hashed = Hashed {
             reader,
