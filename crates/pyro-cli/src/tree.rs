@@ -15,7 +15,8 @@ pub const ONLY: &str = "only";
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 7] = [
+    ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
     ("patch", "Change several files at once"),
     ("sync", "Bring content of this host in"),

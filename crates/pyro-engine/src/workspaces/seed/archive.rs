@@ -95,6 +95,10 @@ impl Archive {
 
     fn member<R: Read>(&mut self, member: &Member, reader: &Reader<R>) -> Result<(), String> {
         let path = clean(&member.name)?;
+        if self.kept == Kept::Disk && path.split(|byte| *byte == b'/').next() == Some(b"lost+found")
+        {
+            return Err("the image has one of its own".into());
+        }
         let meta = match self.kept {
             // As a sync: an archive lends nobody rights.
             Kept::Seed => Meta {
@@ -136,8 +140,12 @@ impl Archive {
         }
         self.tree.put(&path, node)?;
         if self.kept == Kept::Disk {
-            self.tree
-                .set_attributes(&path, attributes(&member.attributes)?);
+            let attributes = match &member.kind {
+                // They are the inode's, whichever name the image has first.
+                Kind::HardLink(target) => self.tree.attributes(&clean(target)?).to_vec(),
+                _ => attributes(&member.attributes)?,
+            };
+            self.tree.set_attributes(&path, attributes);
         }
         Ok(())
     }
