@@ -5,16 +5,17 @@
 //!
 //! ```text
 //!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root
+//!   reader: disks only, read-only, and no change of root
 //! ```
 
-use crate::clock;
-use crate::freeze;
 use crate::machine::{Machine, Phase};
 use crate::reply::failed;
 use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
+use crate::{clock, freeze, reader};
 use pyro_proto::messages::{Configure, Configured, Failed};
 use rustix::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -51,6 +52,10 @@ fn process(wanted: &Configure) -> Result<Configured, Failed> {
             "bad_request",
             format!("an agent without a machine does not mount {device}"),
         )),
+        None if wanted.reader => Err(failed(
+            "bad_request",
+            "an agent without a machine has no disks to show",
+        )),
         None => Ok(configured(String::new())),
     }
 }
@@ -73,6 +78,13 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     let Some(device) = &wanted.scratch_device else {
         return Err(failed("bad_request", "a guest needs a scratch device"));
     };
+    if wanted.reader {
+        reader::assemble(device, wanted.baseline_device.as_deref())
+            .inspect_err(|_| reader::undo())?;
+        machine.reader.store(true, Ordering::SeqCst);
+        timed("reader");
+        return Ok(configured(steps));
+    }
     clock::step(wanted.time_unix_ns)
         .map_err(|error| failed("internal", format!("the clock was not set: {error}")))?;
     timed("clock");

@@ -43,6 +43,8 @@ pub struct Machine {
     pub scratch: Mutex<Option<OwnedFd>>,
     /// The root of what the workspace began with; none when that is nothing.
     pub baseline: Mutex<Option<OwnedFd>>,
+    /// Whether its disks are only shown.
+    pub reader: AtomicBool,
     /// The requests under way.
     pub activity: Arc<Activity>,
     /// Below which folder requests about files are carried out.
@@ -63,6 +65,7 @@ impl Machine {
             scratch: Mutex::new(None),
             baseline: Mutex::new(None),
             phase: Mutex::new(Phase::Fresh),
+            reader: AtomicBool::new(false),
             activity: Arc::default(),
             started: AtomicBool::new(false),
         })

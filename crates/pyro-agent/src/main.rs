@@ -28,6 +28,7 @@ mod modules;
 mod poweroff;
 mod process;
 mod pump;
+mod reader;
 mod reply;
 mod role;
 mod root;

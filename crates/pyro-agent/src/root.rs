@@ -27,7 +27,8 @@ pub const BASE_DEVICE: &str = "/dev/vda";
 pub const BASE: &str = "/base";
 /// Where the root is built.
 pub const NEW_ROOT: &str = "/newroot";
-const SCRATCH: &str = "/scratch";
+/// Where the drive is mounted that is written.
+pub const SCRATCH: &str = "/scratch";
 
 /// - `redirect_dir=on`: else renaming a folder of the base fails with EXDEV,
 ///   which package managers and build tools do not expect.

@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, freeze, keeper, poweroff, warm};
+use crate::{configure, console, exec, freeze, keeper, poweroff, reader, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -145,6 +145,9 @@ fn accept(machine: &Arc<Machine>, stream: Stream, request: Vec<u8>) {
 
 fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
     match serde_json::from_slice(request) {
+        Ok(wanted) if machine.reader.load(Ordering::SeqCst) && !reader::allows(&wanted) => {
+            fail(stream, "bad_request", "this machine only shows a disk");
+        }
         Ok(Request::Exec(exec)) => {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);

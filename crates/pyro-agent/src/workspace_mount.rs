@@ -20,10 +20,12 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use std::ffi::CStr;
 use std::io;
 
-const BASELINE: &str = "/baseline";
+/// Where its drive is mounted.
+pub const BASELINE: &str = "/baseline";
 /// The image's own root also has a lost+found.
-const TREE: &str = "/baseline/tree";
-const UPPER: &str = "/scratch/workspace/upper";
+pub const TREE: &str = "/baseline/tree";
+/// What changed since the baseline.
+pub const UPPER: &str = "/scratch/workspace/upper";
 const WORK: &str = "/scratch/workspace/work";
 
 /// As the options of the root's overlay, for the same reasons.
@@ -50,7 +52,8 @@ pub fn assemble(device: Option<&str>) -> io::Result<Option<OwnedFd>> {
     Ok(Some(root))
 }
 
-fn baseline(device: &str) -> io::Result<()> {
+/// Mounts the drive that is only read.
+pub fn baseline(device: &str) -> io::Result<()> {
     let node = std::fs::File::open(device)?;
     // As for scratch: the template had another image behind it.
     sys::flush_buffers(node.as_fd())?;

@@ -17,7 +17,8 @@ const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 8] = [
+    ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
     ("patch", "Change several files at once"),
     ("snapshot", "Copies of the whole disk to go back to"),

@@ -91,6 +91,7 @@ impl Lab {
             hostname: "lab",
             scratch_device: Some("/dev/vdb"),
             baseline_device: None,
+            reader: false,
         };
         guest.configure(&wanted, &cancel)?;
         let lab = Self { guest };

@@ -110,6 +110,10 @@ pub struct Configure {
     /// it begins empty.
     #[serde(default)]
     pub baseline_device: Option<String>,
+    /// Whether the disks are only shown: nothing is written, nothing runs, and
+    /// requests about files are about the whole root.
+    #[serde(default)]
+    pub reader: bool,
 }
 
 /// How a command is named.

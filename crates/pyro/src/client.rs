@@ -7,6 +7,7 @@
 use crate::operation::{Context, Operation};
 use crate::ops;
 use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
+use crate::workspaces::disk::payloads as disk;
 use crate::workspaces::files::payloads as files;
 use crate::workspaces::payloads as workspaces;
 use crate::workspaces::snapshots::payloads as snapshots;
@@ -122,6 +123,9 @@ methods! {
     diff_workspace(ops::workspace_diff::WorkspaceDiffRequest) -> files::WorkspaceDiff = ops::workspace_diff::WorkspaceDiffOperation;
     summarize_workspace(ops::workspace_summary::WorkspaceSummaryRequest) -> crate::workspaces::summary::payloads::WorkspaceSummary = ops::workspace_summary::WorkspaceSummaryOperation;
     export_workspace(ops::workspace_export::WorkspaceExportRequest) -> files::Exported = ops::workspace_export::WorkspaceExport;
+    list_workspace_disk(ops::workspace_disk_list::WorkspaceDiskListRequest) -> disk::DiskList = ops::workspace_disk_list::WorkspaceDiskList;
+    read_workspace_disk(ops::workspace_disk_read::WorkspaceDiskReadRequest) -> disk::DiskContent = ops::workspace_disk_read::WorkspaceDiskRead;
+    export_workspace_disk(ops::workspace_disk_export::WorkspaceDiskExportRequest) -> disk::DiskExported = ops::workspace_disk_export::WorkspaceDiskExport;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;

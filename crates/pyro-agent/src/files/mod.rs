@@ -1,7 +1,8 @@
 //! Requests about files below the workspace.
 //!
 //! Owns: when they are allowed, and which function carries each out. Refuses:
-//! everything outside of the workspace ([`place`]), and more memory than about
+//! everything outside of the workspace ([`place`]), or of the root that a
+//! reader shows, and more memory than about
 //! one MiB per request, whatever the size of a file, a tree or an archive.
 //!
 //! ```text
@@ -15,6 +16,7 @@ mod diff;
 mod expect;
 mod fault;
 mod folders;
+mod inode;
 mod list;
 mod names;
 mod pack;
@@ -30,6 +32,7 @@ mod write;
 use crate::machine::{Machine, Phase};
 use crate::reply::{answer, failed};
 use crate::role::Role;
+use crate::root::NEW_ROOT;
 use place::Root;
 use pyro_proto::Stream;
 use pyro_proto::messages::diff::DiffTree;
@@ -37,6 +40,8 @@ use pyro_proto::messages::files::{
     ApplyChanges, GetArchive, ListFiles, PutArchive, ReadFile, SearchFiles, WriteFile,
 };
 use pyro_proto::messages::{Failed, Reply};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// One of the requests.
 pub enum Wanted {
@@ -81,6 +86,9 @@ fn start(machine: &Machine) -> Result<Root, Failed> {
             return Err(failed("not_configured", message));
         }
         _ => {}
+    }
+    if machine.reader.load(Ordering::SeqCst) {
+        return Root::open(Path::new(NEW_ROOT));
     }
     match &machine.workspace {
         Some(path) => Root::open(path),

@@ -61,7 +61,10 @@ fn refused(at: &Workspace, members: &[Vec<u8>]) -> Failed {
 }
 
 fn get(at: &Workspace, name: &str) -> (Done, Packed) {
-    let done = at.ask(&Request::GetArchive(GetArchive { path: path(name) }));
+    let done = at.ask(&Request::GetArchive(GetArchive {
+        path: path(name),
+        as_disk: false,
+    }));
     let packed = match &done.reply {
         Reply::Packed(packed) => packed.clone(),
         other => panic!("{other:?}"),
@@ -166,7 +169,10 @@ fn files_and_links_are_packed_alone() {
         ("no", "not_found"),
         ("..", "bad_request"),
     ] {
-        let request = Request::GetArchive(GetArchive { path: path(name) });
+        let request = Request::GetArchive(GetArchive {
+            path: path(name),
+            as_disk: false,
+        });
         assert_eq!(at.refused(&request, b"").code, code, "{name}");
     }
 }
@@ -356,9 +362,10 @@ fn a_file_that_shrinks_meanwhile_does_not_break_the_archive() {
     let at = workspace();
     at.put("big", vec![b'x'; 4 << 20]);
     at.put("last", "end");
-    let stream = at
-        .agent
-        .ask(&Request::GetArchive(GetArchive { path: path(".") }));
+    let stream = at.agent.ask(&Request::GetArchive(GetArchive {
+        path: path("."),
+        as_disk: false,
+    }));
     let mut bytes = Vec::new();
     let reply = loop {
         match stream.receive(soon()).unwrap() {

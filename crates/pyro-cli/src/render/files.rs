@@ -30,28 +30,57 @@ pub fn list(list: &Value) -> String {
             text(list, "path"),
             yes(&list["recursive"])
         );
-        let entries = list["entries"].as_array().map_or(&[][..], Vec::as_slice);
-        for entry in entries {
-            let _ = write!(
-                out,
-                "{} [{}] size={}",
-                text(entry, "path"),
-                text(entry, "artifact_type"),
-                entry["size_bytes"]
-            );
-            if entry["link_target"].is_string() {
-                let _ = write!(out, " -> {}", text(entry, "link_target"));
-            }
-            out.push('\n');
-        }
-        if entries.is_empty() {
-            out.push_str("No workspace entries found.\n");
-        }
+        rows(&mut out, list, "No workspace entries found.");
     }
     if list["truncated"] == true {
         out.push_str("More than --limit allows; there is more.\n");
     }
     out
+}
+
+/// Rows of a stopped workspace's disk.
+pub fn disk_list(list: &Value) -> String {
+    let mut out = format!(
+        "Workspace disk path: {} (recursive={})\n",
+        text(list, "path"),
+        yes(&list["recursive"])
+    );
+    rows(&mut out, list, "No workspace disk entries found.");
+    if list["truncated"] == true {
+        out.push_str("There is more; list a directory below.\n");
+    }
+    out
+}
+
+fn rows(out: &mut String, list: &Value, none: &str) {
+    let entries = list["entries"].as_array().map_or(&[][..], Vec::as_slice);
+    for entry in entries {
+        let _ = write!(
+            out,
+            "{} [{}] size={}",
+            text(entry, "path"),
+            text(entry, "artifact_type"),
+            entry["size_bytes"]
+        );
+        if entry["link_target"].is_string() {
+            let _ = write!(out, " -> {}", text(entry, "link_target"));
+        }
+        out.push('\n');
+    }
+    if entries.is_empty() {
+        let _ = writeln!(out, "{none}");
+    }
+}
+
+/// After an export of a disk.
+pub fn disk_exported(exported: &Value) -> String {
+    format!(
+        "[workspace-disk-export] workspace_id={} output_path={} disk_format={} bytes_written={}\n",
+        text(exported, "workspace_id"),
+        text(exported, "output_path"),
+        text(exported, "disk_format"),
+        exported["bytes_written"]
+    )
 }
 
 /// What was read, with a newline at its end.
@@ -64,9 +93,9 @@ pub fn content(read: &Value) -> String {
 }
 
 /// After a content, on stderr.
-pub fn read_summary(read: &Value) -> String {
+pub fn read_summary(tag: &str, read: &Value) -> String {
     format!(
-        "[workspace-file-read] workspace_id={} path={} size_bytes={} truncated={}",
+        "[{tag}] workspace_id={} path={} size_bytes={} truncated={}",
         text(read, "workspace_id"),
         text(read, "path"),
         read["size_bytes"],
@@ -158,6 +187,20 @@ mod tests {
             &json!({"matches": [{"path": "/workspace/a", "line": 3, "column": 5, "text": "x"}], "truncated": false}),
         );
         assert_eq!(found, "/workspace/a:3:5: x\n");
+    }
+
+    #[test]
+    fn disks_have_their_own_words() {
+        let none = json!({"path": "/etc", "recursive": true, "entries": [], "truncated": false});
+        assert_eq!(
+            disk_list(&none),
+            "Workspace disk path: /etc (recursive=yes)\nNo workspace disk entries found.\n"
+        );
+        let done = json!({"workspace_id": "w", "output_path": "/d", "disk_format": "ext4", "bytes_written": 4096});
+        assert_eq!(
+            disk_exported(&done),
+            "[workspace-disk-export] workspace_id=w output_path=/d disk_format=ext4 bytes_written=4096\n"
+        );
     }
 
     #[test]

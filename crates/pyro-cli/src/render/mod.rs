@@ -63,7 +63,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_prune" => workspace::pruned(response),
         "workspace_file_list" => files::list(response),
         "workspace_file_read" => {
-            sink.line(&files::read_summary(response));
+            sink.line(&files::read_summary("workspace-file-read", response));
             files::content(response)
         }
         "workspace_file_write" => files::written(response),
@@ -71,6 +71,12 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_diff" => diff::changes(response, colour::wanted()),
         "workspace_summary" => summary::review(response),
         "workspace_export" => files::exported(response),
+        "workspace_disk_list" => files::disk_list(response),
+        "workspace_disk_read" => {
+            sink.line(&files::read_summary("workspace-disk-read", response));
+            files::content(response)
+        }
+        "workspace_disk_export" => files::disk_exported(response),
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
             sink.line(&command::summary(response));

@@ -151,6 +151,7 @@ impl ByHand {
                 hostname: "by-hand".into(),
                 scratch_device: Some("/dev/vdb".into()),
                 baseline_device: None,
+                reader: false,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

@@ -111,6 +111,7 @@ impl Bench<'_> {
             backend: self.backend,
             scratch,
             baseline: None,
+            reader: false,
         }
     }
 

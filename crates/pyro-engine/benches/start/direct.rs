@@ -203,6 +203,7 @@ impl Direct {
                 hostname: "direct".into(),
                 scratch_device: Some("/dev/vdb".into()),
                 baseline_device: None,
+                reader: false,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

@@ -54,6 +54,8 @@ pub struct Configuration<'a> {
     pub scratch_device: Option<&'a str>,
     /// Its device with what the workspace begins with, if anything.
     pub baseline_device: Option<&'a str>,
+    /// Whether its disks are only shown.
+    pub reader: bool,
 }
 
 impl<'a> Configuration<'a> {
@@ -64,6 +66,7 @@ impl<'a> Configuration<'a> {
             hostname,
             scratch_device: None,
             baseline_device: None,
+            reader: false,
         }
     }
 }
@@ -172,6 +175,7 @@ impl Guest {
             hostname: wanted.hostname.to_owned(),
             scratch_device: wanted.scratch_device.map(str::to_owned),
             baseline_device: wanted.baseline_device.map(str::to_owned),
+            reader: wanted.reader,
         });
         match self.ask(&request, "configuring", CONFIGURE_TIMEOUT, cancel)? {
             Reply::Configured(configured) => Ok(configured),

@@ -69,6 +69,8 @@ pub struct Wanted<'a> {
     /// What `/workspace` begins with: an ext4 image of
     /// [`BASELINE_DRIVE_BYTES`], open for reading; none for nothing.
     pub baseline: Option<&'a File>,
+    /// Whether the disks are only shown: nothing runs in that guest.
+    pub reader: bool,
 }
 
 impl Wanted<'_> {
@@ -77,6 +79,7 @@ impl Wanted<'_> {
             hostname: self.hostname,
             scratch_device: Some(SCRATCH_DEVICE),
             baseline_device: self.baseline.map(|_| BASELINE_DEVICE),
+            reader: self.reader,
         }
     }
 }

@@ -167,6 +167,7 @@ impl OneShot {
             backend: self.spec.backend,
             scratch: &scratch,
             baseline: None,
+            reader: false,
         };
         let started = start::start(layout, &wanted, events, cancel);
         self.scratch = Some(scratch);

@@ -12,6 +12,7 @@
 mod admission;
 mod command_id;
 mod commands;
+pub mod disk;
 mod events;
 pub mod files;
 mod journal;

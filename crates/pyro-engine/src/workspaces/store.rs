@@ -160,6 +160,24 @@ impl Folder {
         self.file("baseline.ext4")
     }
 
+    /// What it began with, if that is anything.
+    ///
+    /// # Errors
+    /// `baseline_missing`.
+    pub fn open_baseline(&self, record: &Record) -> Result<Option<File>> {
+        if record.seed.is_empty() {
+            return Ok(None);
+        }
+        let path = self.baseline();
+        File::open(&path).map(Some).map_err(|error| {
+            Error::runtime(
+                "baseline_missing",
+                format!("cannot open the baseline {}: {error}", path.display()),
+            )
+            .hint("nothing of the workspace can be shown without it; delete it")
+        })
+    }
+
     /// The disk of a reset, until its machine runs.
     #[must_use]
     pub fn fresh_scratch(&self) -> PathBuf {

@@ -98,7 +98,10 @@ pub fn what_is_put_is_there(subject: Subject) {
         tar.extend_from_slice(piece);
         Ok(())
     };
-    let wanted = GetArchive { path: path(".") };
+    let wanted = GetArchive {
+        path: path("."),
+        as_disk: false,
+    };
     let packed = guest.get_archive(&wanted, 1 << 20, take, &cancel).unwrap();
     output(
         guest,

@@ -139,6 +139,7 @@ impl Subject {
             backend,
             scratch: &scratch,
             baseline: None,
+            reader: false,
         };
         let began = Instant::now();
         let started = start::start(&place.layout, &wanted, &NoEvents, &Cancel::default())?;

@@ -320,6 +320,11 @@ pub struct Unpacked {
 pub struct GetArchive {
     /// What to pack.
     pub path: PathText,
+    /// Whether it is to become a disk: owners, all mode bits, extended
+    /// attributes, hard links, holes, devices and FIFOs are kept; a
+    /// `lost+found` at the top is left out.
+    #[serde(default)]
+    pub as_disk: bool,
 }
 
 /// The archive is packed.
@@ -329,7 +334,7 @@ pub struct Packed {
     pub kind: FileKind,
     /// Members.
     pub entry_count: u64,
-    /// Bytes of regular files.
+    /// Bytes of regular files, without holes that were kept.
     pub file_bytes: u64,
     /// Devices, FIFOs and sockets left out.
     pub skipped_special: u64,

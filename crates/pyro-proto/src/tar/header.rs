@@ -51,6 +51,23 @@ impl Header {
             .ok_or_else(|| refused("a header's mode is no number"))
     }
 
+    /// User and group; 0 for what is no number, since few want to know.
+    pub fn owner(&self) -> (u32, u32) {
+        (self.small(108), self.small(116))
+    }
+
+    /// A device's major and minor number.
+    pub fn device(&self) -> (u32, u32) {
+        (self.small(329), self.small(337))
+    }
+
+    fn small(&self, at: usize) -> u32 {
+        let number = number(&self.block[at..at + 8]);
+        number
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(0)
+    }
+
     /// Seconds since the epoch.
     pub fn mtime(&self) -> io::Result<i64> {
         number(&self.block[136..148]).ok_or_else(|| refused("a header's time is no number"))

@@ -11,6 +11,9 @@ use super::refused;
 use super::sparse::{Map, Piece};
 use std::io;
 
+/// What the key of an extended attribute begins with.
+pub const ATTRIBUTE: &str = "SCHILY.xattr.";
+
 /// What the records before a member say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
@@ -18,6 +21,12 @@ pub struct Records {
     pub path: Option<Vec<u8>>,
     /// A link's target.
     pub link: Option<Vec<u8>>,
+    /// User, where the header has no room.
+    pub uid: Option<u32>,
+    /// Group, where the header has no room.
+    pub gid: Option<u32>,
+    /// Extended attributes, by name.
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes that follow the header.
     pub size: Option<u64>,
     /// Seconds and nanoseconds since the epoch.
@@ -60,10 +69,17 @@ impl Records {
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let count = || decimal(value).ok_or_else(|| refused("a PAX record has no number"));
+        if let Some(name) = key.strip_prefix(ATTRIBUTE.as_bytes()) {
+            self.attributes.push((name.to_vec(), value.to_vec()));
+            return Ok(());
+        }
         match key {
             b"path" => self.path = Some(value.to_vec()),
             b"linkpath" => self.link = Some(value.to_vec()),
             b"size" => self.size = Some(count()?),
+            // Whoever packs as no number has names instead.
+            b"uid" => self.uid = decimal(value).and_then(|id| u32::try_from(id).ok()),
+            b"gid" => self.gid = decimal(value).and_then(|id| u32::try_from(id).ok()),
             b"mtime" => {
                 let time = time(value).ok_or_else(|| refused("a PAX record has no time"))?;
                 self.mtime = Some(time);
@@ -133,14 +149,17 @@ pub fn time_text((seconds, nanoseconds): (i64, u32)) -> String {
 }
 
 /// Appends one record.
-pub fn append(records: &mut Vec<u8>, key: &str, value: &[u8]) {
+pub fn append(records: &mut Vec<u8>, key: impl AsRef<[u8]>, value: &[u8]) {
+    let key = key.as_ref();
     let rest = 1 + key.len() + 1 + value.len() + 1;
     // The length counts its own digits.
     let mut length = rest + 1;
     while rest + length.to_string().len() != length {
         length += 1;
     }
-    records.extend_from_slice(format!("{length} {key}=").as_bytes());
+    records.extend_from_slice(format!("{length} ").as_bytes());
+    records.extend_from_slice(key);
+    records.push(b'=');
     records.extend_from_slice(value);
     records.push(b'\n');
 }

@@ -38,6 +38,12 @@ pub struct Member {
     pub kind: Kind,
     /// Permission bits.
     pub mode: u32,
+    /// User and group.
+    pub owner: (u32, u32),
+    /// A device's major and minor number.
+    pub device: (u32, u32),
+    /// Extended attributes by name.
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Seconds and nanoseconds since the epoch.
     pub mtime: (i64, u32),
     /// Bytes of the file, holes included.
@@ -199,7 +205,14 @@ impl<R: Read> Reader<R> {
         }
         self.map.check(size, stored)?;
         (self.piece, self.done) = (0, 0);
+        let (uid, gid) = header.owner();
         Ok(Member {
+            owner: (records.uid.unwrap_or(uid), records.gid.unwrap_or(gid)),
+            device: match header.letter() {
+                b'3' | b'4' => header.device(),
+                _ => (0, 0),
+            },
+            attributes: records.attributes,
             name,
             kind,
             mode: header.mode()?,

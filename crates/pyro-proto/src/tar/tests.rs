@@ -46,13 +46,43 @@ proptest! {
             };
             let mtime = (*seconds, *nanoseconds);
             let size = data.len() as u64;
-            writer.start(&NewMember { name: &name, letter, link: &link, mode: *mode, mtime, size }).unwrap();
+            let owner = (*nanoseconds, u32::MAX - *mode);
+            let attributes = vec![(name.clone(), data.clone()), (b"user.b".to_vec(), name.clone())];
+            let new = NewMember {
+                name: &name, letter, link: &link, mode: *mode, owner, attributes: &attributes, mtime, size,
+                ..NewMember::default()
+            };
+            // An attribute's name ends at the first `=`, as in the format.
+            let names: Vec<_> = attributes.iter().map(|(name, _)| name.contains(&b'=')).collect();
+            prop_assume!(!names.contains(&true));
+            writer.start(&new).unwrap();
             writer.get().write_all(&data).unwrap();
-            wanted.push((Member { name, kind, mode: *mode, mtime, size }, data));
+            wanted.push((Member { name, kind, mode: *mode, owner, device: (0, 0), attributes, mtime, size }, data));
         }
         let bytes = writer.finish().unwrap();
         prop_assert_eq!(bytes.len() % 512, 0);
         prop_assert_eq!(all(&bytes).unwrap(), wanted);
+    }
+
+    #[test]
+    fn devices_and_holes_are_read_back(major in 0u32..4096, minor in 0u32..1 << 20, gaps in proptest::collection::vec((1u64..9000, 1u64..3000), 0..6)) {
+        let mut writer = Writer::new(Vec::new());
+        writer.start(&NewMember { name: b"d", letter: b'3', device: (major, minor), ..NewMember::default() }).unwrap();
+        let (mut map, mut end) = (Map::default(), 0);
+        for (gap, length) in gaps {
+            map.push(Piece { offset: end + gap, length }).unwrap();
+            end += gap + length;
+        }
+        let stored = map.pieces.iter().map(|piece| piece.length).sum();
+        writer.start(&NewMember { name: b"s", letter: b'0', size: stored, sparse: Some((end + 7, &map)), ..NewMember::default() }).unwrap();
+        writer.get().write_all(&vec![1; stored as usize]).unwrap();
+        let bytes = writer.finish().unwrap();
+        let mut reader = Reader::new(&*bytes);
+        let device = reader.next_member().unwrap().unwrap();
+        prop_assert_eq!((device.kind, device.device), (Kind::Other(b'3'), (major, minor)));
+        let file = reader.next_member().unwrap().unwrap();
+        prop_assert_eq!((file.kind, file.size, reader.map()), (Kind::File, end + 7, &map));
+        prop_assert!(reader.next_member().unwrap().is_none());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Writing an archive.
 //!
 //! Owns: ustar headers, with PAX records for what does not fit them. Refuses:
-//! owners: all members are root's; a size is fixed before the first byte.
+//! names of owners, which mean nothing elsewhere; a size is fixed before the
+//! first byte.
 //!
 //! ```text
 //!   start(member) --> [x records] header --> data, exactly `size` bytes, padded
@@ -9,24 +10,35 @@
 //! ```
 
 use super::header::checksum;
-use super::pax::{append, time_text};
+use super::pax::{ATTRIBUTE, append, time_text};
+use super::sparse::Map;
 use super::{BLOCK_BYTES, padding};
 use std::io::{self, Write};
 
 /// What a new member is.
+#[derive(Clone, Copy, Default)]
 pub struct NewMember<'a> {
     /// Its name; a folder's ends in a slash.
     pub name: &'a [u8],
-    /// `0` file, `2` symbolic link, `5` folder.
+    /// `0` file, `1` hard link, `2` symbolic link, `3` and `4` character and
+    /// block device, `5` folder, `6` FIFO.
     pub letter: u8,
     /// A link's target.
     pub link: &'a [u8],
     /// Permission bits.
     pub mode: u32,
+    /// User and group.
+    pub owner: (u32, u32),
+    /// A device's major and minor number.
+    pub device: (u32, u32),
+    /// Extended attributes by name.
+    pub attributes: &'a [(Vec<u8>, Vec<u8>)],
     /// Seconds and nanoseconds since the epoch.
     pub mtime: (i64, u32),
     /// Bytes that will follow.
     pub size: u64,
+    /// A sparse file's size and where those bytes belong in it.
+    pub sparse: Option<(u64, &'a Map)>,
 }
 
 /// An archive that is written.
@@ -64,6 +76,25 @@ impl<W: Write> Writer<W> {
         if octal::<12>(member.size).is_none() {
             append(&mut records, "size", member.size.to_string().as_bytes());
         }
+        for (key, id) in [("uid", member.owner.0), ("gid", member.owner.1)] {
+            if octal::<8>(u64::from(id)).is_none() {
+                append(&mut records, key, id.to_string().as_bytes());
+            }
+        }
+        for (name, value) in member.attributes {
+            append(&mut records, [ATTRIBUTE.as_bytes(), name].concat(), value);
+        }
+        if let Some((size, map)) = member.sparse {
+            append(&mut records, "GNU.sparse.size", size.to_string().as_bytes());
+            let numbers: Vec<String> = map
+                .pieces
+                .iter()
+                .map(|piece| format!("{},{}", piece.offset, piece.length))
+                .collect();
+            if !numbers.is_empty() {
+                append(&mut records, "GNU.sparse.map", numbers.join(",").as_bytes());
+            }
+        }
         let seconds = u64::try_from(member.mtime.0)
             .ok()
             .filter(|s| octal::<12>(*s).is_some());
@@ -72,38 +103,39 @@ impl<W: Write> Writer<W> {
         }
         if !records.is_empty() {
             let size = records.len() as u64;
-            self.header(b"PaxHeaders", b'x', b"", 0o644, 0, size)?;
+            let extended = NewMember {
+                name: b"PaxHeaders",
+                letter: b'x',
+                mode: 0o644,
+                size,
+                ..NewMember::default()
+            };
+            self.header(&extended, 0)?;
             self.out.write_all(&records)?;
             self.pad = padding(size);
             self.pad()?;
         }
-        let (name, link) = (cut(member.name), cut(member.link));
-        let seconds = seconds.unwrap_or(0);
-        self.header(name, member.letter, link, member.mode, seconds, member.size)?;
+        self.header(member, seconds.unwrap_or(0))?;
         self.pad = padding(member.size);
         Ok(())
     }
 
-    fn header(
-        &mut self,
-        name: &[u8],
-        letter: u8,
-        link: &[u8],
-        mode: u32,
-        seconds: u64,
-        size: u64,
-    ) -> io::Result<()> {
+    fn header(&mut self, member: &NewMember<'_>, seconds: u64) -> io::Result<()> {
+        let small = |number: u32| octal::<8>(u64::from(number)).unwrap_or(*b"0000000\0");
         let mut block = [0; BLOCK_BYTES];
         let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, name);
-        put(100, &octal::<8>(u64::from(mode)).unwrap_or_default());
-        put(108, b"0000000\x000000000\0");
-        put(124, &octal::<12>(size).unwrap_or([0; 12]));
+        put(0, cut(member.name));
+        put(100, &small(member.mode));
+        put(108, &small(member.owner.0));
+        put(116, &small(member.owner.1));
+        put(124, &octal::<12>(member.size).unwrap_or([0; 12]));
         put(136, &octal::<12>(seconds).unwrap_or([0; 12]));
-        put(156, &[letter]);
-        put(157, link);
+        put(156, &[member.letter]);
+        put(157, cut(member.link));
         put(257, b"ustar\x0000root");
         put(297, b"root");
+        put(329, &small(member.device.0));
+        put(337, &small(member.device.1));
         let sum = checksum(&block) as u64;
         let digits = octal::<7>(sum).unwrap_or_default();
         block[148..155].copy_from_slice(&digits);

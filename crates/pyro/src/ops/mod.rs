@@ -31,6 +31,9 @@ pub mod vm_stop;
 pub mod workspace_create;
 pub mod workspace_delete;
 pub mod workspace_diff;
+pub mod workspace_disk_export;
+pub mod workspace_disk_list;
+pub mod workspace_disk_read;
 pub mod workspace_exec;
 pub mod workspace_export;
 pub mod workspace_file_list;
@@ -75,6 +78,9 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_diff::WorkspaceDiffOperation>(),
     Row::of::<workspace_export::WorkspaceExport>(),
     Row::of::<workspace_summary::WorkspaceSummaryOperation>(),
+    Row::of::<workspace_disk_list::WorkspaceDiskList>(),
+    Row::of::<workspace_disk_read::WorkspaceDiskRead>(),
+    Row::of::<workspace_disk_export::WorkspaceDiskExport>(),
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),

@@ -4,6 +4,7 @@
 
 mod crashes;
 mod diff;
+mod disk;
 mod files;
 mod life;
 mod rounds;

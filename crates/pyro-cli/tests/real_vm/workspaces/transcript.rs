@@ -90,6 +90,13 @@ fn from_a_failing_test_to_a_patch_taken_home() {
         "passed\ntool\n"
     );
     desk.done(&["stop", "day"]);
+    let read = desk.done(&["disk", "read", "day", "src/add"]);
+    assert!(
+        read["content"].as_str().unwrap().contains("$1 + $2"),
+        "{read}"
+    );
+    let summary = desk.done(&["summary", "day"]);
+    assert_eq!(summary["snapshots"]["named_count"], 1, "{summary}");
     desk.done(&["start", "day"]);
     assert_eq!(
         desk.sh("day", "git status --porcelain | sort"),

@@ -293,7 +293,10 @@ fn hostile_changes_matches_and_archives_are_refused() {
             changed_files: 0,
         })
     };
-    let wanted = GetArchive { path: path(".") };
+    let wanted = GetArchive {
+        path: path("."),
+        as_disk: false,
+    };
     let ask = |link: Link| asks::get(&link, &wanted, 4096, |_| Ok(()));
     assert!(ask(saying([0; 1024], packed(0))).is_ok());
     assert_eq!(code(ask(saying([0; 1024], packed(1)))), "guest_reply");

@@ -53,6 +53,7 @@ impl Workspaces {
             tempfile::tempfile_in(parent).map_err(Error::io("make a file in", parent))?;
         let request = GetArchive {
             path: source.clone(),
+            as_disk: false,
         };
         let (workspace, packed) = self.ask_agent(wanted, events, cancel, |link| {
             archive
@@ -79,12 +80,7 @@ impl Workspaces {
             FileKind::Directory => whole,
             _ => only_member(&whole)?,
         };
-        rustix::fs::renameat_with(CWD, &made, CWD, &output, RenameFlags::NOREPLACE).map_err(
-            |error| match error {
-                rustix::io::Errno::EXIST => exists(&output),
-                error => Error::io("rename into place", &output)(error.into()),
-            },
-        )?;
+        appear(&made, &output)?;
         let exported = Exported {
             workspace_id: workspace.workspace_id.clone(),
             workspace_path: asked(&source),
@@ -182,6 +178,16 @@ fn not_whole(diff: &Diff) -> Option<String> {
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// Gives a finished output its name, unless somebody else took it.
+pub(in crate::workspaces) fn appear(made: &Path, output: &Path) -> Result<()> {
+    rustix::fs::renameat_with(CWD, made, CWD, output, RenameFlags::NOREPLACE).map_err(|error| {
+        match error {
+            rustix::io::Errno::EXIST => exists(output),
+            error => Error::io("rename into place", output)(error.into()),
+        }
+    })
 }
 
 fn exists(output: &Path) -> Error {

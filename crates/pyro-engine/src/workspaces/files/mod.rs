@@ -19,7 +19,7 @@ mod unpack;
 mod write;
 
 pub use diff::{DiffForm, DiffRequest};
-pub use list::{List, Search};
+pub use list::{LIMIT_RANGE, List, Search};
 pub use read::Read;
 pub use write::Write;
 

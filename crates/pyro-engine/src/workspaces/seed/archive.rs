@@ -2,11 +2,11 @@
 //!
 //! Owns: what each member may become; the archive is read twice, once for
 //! the names and once for the contents, and nothing of it ever becomes a path
-//! of the host. Refuses: devices and FIFOs, names that leave the tree, a way
+//! of the host. Refuses: devices and FIFOs unless it is to be a disk, names that leave the tree, a way
 //! through a link, a hard link to nothing.
 
 use super::image::{Contents, Fill};
-use super::tree::{File as Inode, Meta, Node, Tree, clean};
+use super::tree::{Attributes, File as Inode, Meta, Node, Special, Tree, clean};
 use crate::error::{Error, Result};
 use pyro_proto::tar::{Kind, Member, Piece, Reader};
 use std::fs::File;
@@ -18,6 +18,16 @@ pub struct Archive {
     tar: File,
     path: PathBuf,
     tree: Tree,
+    kept: Kept,
+}
+
+/// What of a member is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// What a seed lends: no owner, no rights, no devices.
+    Seed,
+    /// Everything an inode of a disk has.
+    Disk,
 }
 
 impl Archive {
@@ -25,7 +35,7 @@ impl Archive {
     ///
     /// # Errors
     /// `bad_archive` naming the member, `io`.
-    pub fn look(tar: File, path: &Path) -> Result<Self> {
+    pub fn look(tar: File, path: &Path, kept: Kept) -> Result<Self> {
         let modified = tar.metadata().and_then(|found| found.modified());
         let since_epoch = modified.ok().and_then(|time| {
             time.duration_since(std::time::SystemTime::UNIX_EPOCH)
@@ -35,8 +45,10 @@ impl Archive {
         let mut archive = Self {
             tar,
             path: path.to_owned(),
+            kept,
             tree: Tree::new(Meta {
                 mode: 0o755,
+                owner: (0, 0),
                 mtime: (since_epoch.unwrap_or(0), 0),
             }),
         };
@@ -83,10 +95,22 @@ impl Archive {
 
     fn member<R: Read>(&mut self, member: &Member, reader: &Reader<R>) -> Result<(), String> {
         let path = clean(&member.name)?;
-        let meta = Meta {
+        if self.kept == Kept::Disk && path.split(|byte| *byte == b'/').next() == Some(b"lost+found")
+        {
+            return Err("the image has one of its own".into());
+        }
+        let meta = match self.kept {
             // As a sync: an archive lends nobody rights.
-            mode: (member.mode & 0o1777) as u16,
-            mtime: member.mtime,
+            Kept::Seed => Meta {
+                mode: (member.mode & 0o1777) as u16,
+                owner: (0, 0),
+                mtime: member.mtime,
+            },
+            Kept::Disk => Meta {
+                mode: (member.mode & 0o7777) as u16,
+                owner: member.owner,
+                mtime: member.mtime,
+            },
         };
         let node = match &member.kind {
             Kind::Folder if path.is_empty() => {
@@ -106,13 +130,46 @@ impl Archive {
                 let file = Inode::new(meta, member.size, reader.map());
                 Node::File(self.tree.add_file(file))
             }
+            Kind::Other(letter) if self.kept == Kept::Disk => {
+                Node::Special(meta, special(*letter, member.device)?)
+            }
             Kind::Other(_) => return Err("it is a device, a FIFO or unknown".into()),
         };
         if path.is_empty() {
             return Err("it has no name".into());
         }
-        self.tree.put(&path, node)
+        self.tree.put(&path, node)?;
+        if self.kept == Kept::Disk {
+            let attributes = match &member.kind {
+                // They are the inode's, whichever name the image has first.
+                Kind::HardLink(target) => self.tree.attributes(&clean(target)?).to_vec(),
+                _ => attributes(&member.attributes)?,
+            };
+            self.tree.set_attributes(&path, attributes);
+        }
+        Ok(())
     }
+}
+
+fn special(letter: u8, (major, minor): (u32, u32)) -> Result<Special, String> {
+    if major > 0xfff || minor > 0xf_ffff {
+        return Err("there is no device of these numbers".into());
+    }
+    match letter {
+        b'3' => Ok(Special::Character(major, minor)),
+        b'4' => Ok(Special::Block(major, minor)),
+        b'6' => Ok(Special::Fifo),
+        _ => Err("it is of an unknown kind".into()),
+    }
+}
+
+fn attributes(found: &[(Vec<u8>, Vec<u8>)]) -> Result<Attributes, String> {
+    let named = found.iter().map(|(name, value)| {
+        let name = String::from_utf8(name.clone());
+        name.map(|name| (name, value.clone()))
+            .map_err(|_| "an attribute's name is not UTF-8".to_owned())
+    });
+    named.collect()
 }
 
 impl Contents for Archive {

@@ -187,6 +187,7 @@ impl Walk {
 fn meta(found: &Metadata) -> Meta {
     Meta {
         mode: (found.mode() & 0o7777) as u16,
+        owner: (0, 0),
         mtime: (
             found.mtime(),
             u32::try_from(found.mtime_nsec()).unwrap_or(0),

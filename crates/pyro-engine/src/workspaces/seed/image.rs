@@ -1,23 +1,28 @@
 //! A tree as an ext4 image.
 //!
 //! Owns: the image's layout, its size, and its key: a hash of every name,
-//! attribute and content, taken while they are written. Refuses: owners other
-//! than root, and an image beyond its drive.
+//! attribute and content, taken while they are written. Refuses: an image
+//! beyond its drive.
 //!
 //! ```text
 //!   /            (also ext4's own lost+found)
 //!   /tree/       what is the lower layer of /workspace
 //! ```
 //!
-//! The same tree makes the same bytes: nothing in the image is random or of
-//! the time it is made.
+//! A disk has its tree at `/`, and room to go on.
+//!
+//! The same tree makes the same bytes: nothing in a seed's image is random or
+//! of the time it is made.
 
+use super::acl;
 use super::odd_names::OddNames;
-use super::tree::{Meta, Node, Tree};
+use super::tree::{Meta, Node, Special, Tree};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
 use crate::start::BASELINE_DRIVE_BYTES;
-use mkext4::{FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg};
+use mkext4::{
+    FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg, SpecialKind,
+};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,11 +30,46 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Where the tree is in the image; the agent mounts it.
-const FOLDER: &str = "tree";
-const UUID: [u8; 16] = *b"pyro's baseline!";
-/// Blocks of the journal, which nobody ever writes to: the fewest there are.
-const JOURNAL_BLOCKS: u32 = 1024;
+/// What an image is for.
+pub struct Shape {
+    /// Where the tree is in the image; empty for its root.
+    folder: &'static str,
+    uuid: [u8; 16],
+    /// Blocks of the journal; the writer's choice when there is none.
+    journal_blocks: Option<u32>,
+    /// Least bytes of the file system.
+    least_bytes: u64,
+    /// Bytes of the file, when they are more than the file system's.
+    drive_bytes: Option<u64>,
+    /// What is said while it is written.
+    doing: &'static str,
+}
+
+/// A seed's: the agent mounts `/tree`. Nobody ever writes to the journal, so
+/// it has the fewest blocks there are.
+pub const SEED: Shape = Shape {
+    folder: "tree",
+    uuid: *b"pyro's baseline!",
+    journal_blocks: Some(1024),
+    least_bytes: 0,
+    drive_bytes: Some(BASELINE_DRIVE_BYTES),
+    doing: "seeding",
+};
+
+impl Shape {
+    /// A disk's, with room up to `least_bytes`.
+    pub fn disk(least_bytes: u64) -> Self {
+        Self {
+            folder: "",
+            uuid: uuid::Uuid::new_v4().into_bytes(),
+            journal_blocks: None,
+            least_bytes: least_bytes.next_multiple_of(BLOCK_BYTES),
+            drive_bytes: None,
+            doing: "disk-export",
+        }
+    }
+}
+
 const BLOCK_BYTES: u64 = 4096;
 /// Room for the journal and what every file system has.
 const RESERVE_BYTES: u64 = 32 << 20;
@@ -64,12 +104,13 @@ pub struct Written {
 /// `cancelled`.
 pub fn write(
     contents: &mut dyn Contents,
+    shape: &Shape,
     file: &File,
     path: &Path,
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Written> {
-    let planned = Plan::new(contents.tree(), path)?;
+    let planned = Plan::new(contents.tree(), shape, path)?;
     file.set_len(planned.layout.image_len())
         .map_err(Error::io("size", path))?;
     let mut sink = Sink { file };
@@ -79,10 +120,13 @@ pub fn write(
         .map_err(|error| failed(error, path))?;
     let files = contents.tree().files().len();
     let mut digests = vec![None; files];
-    let mut meter = Meter::new("seeding", Some(planned.bytes_stored), events);
+    let mut meter = Meter::new(shape.doing, Some(planned.bytes_stored), events);
     contents.each(&mut |number, reader| {
         if cancel.is_cancelled() {
-            return Err(Error::runtime("cancelled", "cancelled while seeding"));
+            return Err(Error::runtime(
+                "cancelled",
+                format!("cancelled while writing {}", path.display()),
+            ));
         }
         let mut hashed = Hashed {
             reader,
@@ -103,8 +147,9 @@ pub fn write(
     })?;
     writer.finish().map_err(|error| failed(error, path))?;
     planned.odd_names.apply(path)?;
-    file.set_len(BASELINE_DRIVE_BYTES)
-        .map_err(Error::io("size", path))?;
+    if let Some(bytes) = shape.drive_bytes {
+        file.set_len(bytes).map_err(Error::io("size", path))?;
+    }
     let tree = contents.tree();
     Ok(Written {
         key: key(tree, &digests),
@@ -123,8 +168,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(tree: &Tree, path: &Path) -> Result<Self> {
-        let mut size = estimate(tree);
+    fn new(tree: &Tree, shape: &Shape, path: &Path) -> Result<Self> {
+        let mut size = estimate(tree).max(shape.least_bytes);
         let mut tries = 1;
         loop {
             if size > BASELINE_DRIVE_BYTES {
@@ -134,7 +179,7 @@ impl Plan {
                 )
                 .hint("a seed of up to 256 GiB fits; leave large files out"));
             }
-            match Self::of_size(tree, size) {
+            match Self::of_size(tree, shape, size) {
                 Ok(plan) => return Ok(plan),
                 Err(_) if tries < TRIES => {
                     size = size.saturating_mul(2);
@@ -145,37 +190,47 @@ impl Plan {
         }
     }
 
-    fn of_size(tree: &Tree, size_bytes: u64) -> mkext4::Result<Self> {
-        let mut options = Options::new(size_bytes, UUID, 0);
-        options.inodes = InodeCount::Exact(inodes(tree));
+    fn of_size(tree: &Tree, shape: &Shape, size_bytes: u64) -> mkext4::Result<Self> {
+        let mut options = Options::new(size_bytes, shape.uuid, 0);
+        options.inodes = InodeCount::Exact(inodes(tree, shape));
         options.reserved_percent = 0;
-        options.journal_blocks = Some(JOURNAL_BLOCKS);
+        options.journal_blocks = shape.journal_blocks;
         let mut builder = FsBuilder::new(options)?;
-        let top = builder.mkdir(ROOT, FOLDER, meta(tree.root))?;
+        let top = if shape.folder.is_empty() {
+            builder.set_meta(ROOT, meta(tree.root))?;
+            ROOT
+        } else {
+            builder.mkdir(ROOT, shape.folder, meta(tree.root))?
+        };
+        attributes(&mut builder, top, tree, b"")?;
         let mut folders: HashMap<&[u8], InodeHandle> = HashMap::from([(b"".as_slice(), top)]);
         let mut handles: HashMap<usize, InodeHandle> = HashMap::new();
-        let mut odd_names = OddNames::new(FOLDER);
+        let mut odd_names = OddNames::new(shape.folder);
         let (mut bytes, mut bytes_stored) = (0, 0);
         for (path, node) in tree.nodes() {
             let cut = path.iter().rposition(|byte| *byte == b'/');
             let (parent, last) =
                 cut.map_or((b"".as_slice(), path), |at| (&path[..at], &path[at + 1..]));
             let folder = folders.get(parent).copied().unwrap_or(top);
-            if let Node::Symlink(attributes, target) = node
+            if let Node::Symlink(own, target) = node
                 && std::str::from_utf8(target).is_err()
             {
-                odd_names.link(path, target, *attributes);
+                odd_names.link(path, target, *own);
                 continue;
             }
             let name = odd_names.name(path, last);
-            match node {
-                Node::Folder(attributes) => {
-                    let made = builder.mkdir(folder, &name, meta(*attributes))?;
+            let made = match node {
+                Node::Folder(own) => {
+                    let made = builder.mkdir(folder, &name, meta(*own))?;
                     folders.insert(path, made);
+                    made
                 }
-                Node::Symlink(attributes, target) => {
+                Node::Symlink(own, target) => {
                     let target = std::str::from_utf8(target).unwrap_or_default();
-                    builder.symlink(folder, &name, target, meta(*attributes))?;
+                    builder.symlink(folder, &name, target, meta(*own))?
+                }
+                Node::Special(own, special) => {
+                    builder.mknod(folder, &name, meta(*own), kind(*special))?
                 }
                 Node::File(number) => {
                     if let Some(known) = handles.get(number) {
@@ -185,15 +240,17 @@ impl Plan {
                     let file = &tree.files()[*number];
                     bytes += file.size;
                     bytes_stored += file.data.iter().map(|piece| piece.length).sum::<u64>();
-                    let attributes = meta(file.meta);
+                    let own = meta(file.meta);
                     let made = if file.is_dense() {
-                        builder.file(folder, &name, attributes, file.size)?
+                        builder.file(folder, &name, own, file.size)?
                     } else {
-                        builder.file_sparse(folder, &name, attributes, &segments(file))?
+                        builder.file_sparse(folder, &name, own, &segments(file))?
                     };
                     handles.insert(*number, made);
+                    made
                 }
-            }
+            };
+            attributes(&mut builder, made, tree, path)?;
         }
         handles.retain(|number, _| !tree.files()[*number].data.is_empty());
         Ok(Self {
@@ -222,11 +279,41 @@ fn segments(file: &super::tree::File) -> Vec<SparseSeg> {
 }
 
 fn meta(meta: Meta) -> mkext4::Meta {
-    mkext4::Meta::new(meta.mode, 0, 0, meta.mtime)
+    mkext4::Meta::new(meta.mode, meta.owner.0, meta.owner.1, meta.mtime)
 }
 
-fn inodes(tree: &Tree) -> u32 {
-    u32::try_from(tree.len() + 64).unwrap_or(u32::MAX)
+fn kind(special: Special) -> SpecialKind {
+    match special {
+        Special::Character(major, minor) => SpecialKind::Char { major, minor },
+        Special::Block(major, minor) => SpecialKind::Block { major, minor },
+        Special::Fifo => SpecialKind::Fifo,
+    }
+}
+
+fn attributes(
+    builder: &mut FsBuilder,
+    handle: InodeHandle,
+    tree: &Tree,
+    path: &[u8],
+) -> mkext4::Result<()> {
+    for (name, value) in tree.attributes(path) {
+        if name.starts_with("system.posix_acl_") {
+            let list = acl::on_disk(value).ok_or_else(|| {
+                let path = String::from_utf8_lossy(path);
+                mkext4::Error::Invalid(format!("{path:?} has a broken access list"))
+            })?;
+            builder.set_xattr(handle, name, &list)?;
+        } else {
+            builder.set_xattr(handle, name, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// A disk has as many as mke2fs would give it.
+fn inodes(tree: &Tree, shape: &Shape) -> u32 {
+    let usual = shape.least_bytes / 16_384;
+    u32::try_from((tree.len() as u64 + 64).max(usual)).unwrap_or(u32::MAX)
 }
 
 /// Space costs nothing until it is written, so generous.
@@ -334,6 +421,11 @@ fn key(tree: &Tree, digests: &[Option<impl AsRef<[u8]>>]) -> String {
                 hash.update(b"l");
                 attributes(&mut hash, meta);
                 text(&mut hash, target);
+            }
+            Node::Special(meta, special) => {
+                hash.update(b"s");
+                attributes(&mut hash, meta);
+                text(&mut hash, format!("{special:?}").as_bytes());
             }
             Node::File(number) => {
                 if let Some(name) = first.get(number) {

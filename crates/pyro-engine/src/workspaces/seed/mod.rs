@@ -16,9 +16,10 @@
 //! Owns: that store. Refuses: counting references: a workspace's own link
 //! keeps its baseline whatever becomes of the store, also after a crash.
 
-mod archive;
+mod acl;
+pub(super) mod archive;
 mod directory;
-mod image;
+pub(super) mod image;
 mod odd_names;
 mod source;
 #[cfg(test)]
@@ -134,7 +135,7 @@ impl Baselines {
             Some(walked) => self.make(walked, events, cancel)?,
             None => {
                 let tar = source.tar(&self.folder)?;
-                let mut archive = archive::Archive::look(tar, &source.path)?;
+                let mut archive = archive::Archive::look(tar, &source.path, archive::Kept::Seed)?;
                 self.make(&mut archive, events, cancel)?
             }
         };
@@ -168,7 +169,8 @@ impl Baselines {
             .as_file()
             .lock()
             .map_err(Error::io("lock", partial.path()))?;
-        let written = image::write(contents, partial.as_file(), partial.path(), events, cancel)?;
+        let file = partial.as_file();
+        let written = image::write(contents, &image::SEED, file, partial.path(), events, cancel)?;
         if self.touch(&written.key) {
             return Ok(written);
         }

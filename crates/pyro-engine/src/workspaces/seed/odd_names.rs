@@ -22,7 +22,7 @@ use std::process::Stdio;
 
 /// All of one image.
 pub struct OddNames {
-    /// The folder of the image below which paths are.
+    /// The folder of the image below which paths are; empty for its root.
     top: &'static str,
     /// Stand-ins by path.
     stand_ins: HashMap<Vec<u8>, String>,
@@ -102,6 +102,12 @@ impl OddNames {
             order(&mut script, &[b"symlink", &name, target])?;
             let seconds = format!("@{}", meta.mtime.0);
             order(&mut script, &[b"sif", &name, b"mtime", seconds.as_bytes()])?;
+            for (field, id) in [(b"uid", meta.owner.0), (b"gid", meta.owner.1)] {
+                if id > 0 {
+                    let id = id.to_string();
+                    order(&mut script, &[b"sif", &name, field, id.as_bytes()])?;
+                }
+            }
         }
         for (path, last) in self.renames.iter().rev() {
             let (folder, _) = self.place(path)?;

@@ -204,6 +204,7 @@ proptest::proptest! {
     fn a_spoilt_archive_is_refused_or_makes_a_sound_image(
         spoils in proptest::collection::vec((0usize..20_000, proptest::prelude::any::<u8>()), 0..6),
         cut in 0usize..30_000,
+        disk in proptest::prelude::any::<bool>(),
     ) {
         let mut bytes = archive_bytes();
         for (at, byte) in spoils {
@@ -224,10 +225,15 @@ proptest::proptest! {
         let dir = tempfile::tempdir().unwrap();
         let mut tar = File::options().read(true).write(true).create_new(true).open(dir.path().join("a.tar")).unwrap();
         tar.write_all(&bytes).unwrap();
-        let made = archive::Archive::look(tar, Path::new("a.tar")).and_then(|mut archive| {
+        let (kept, shape) = if disk {
+            (archive::Kept::Disk, image::Shape::disk(64 << 20))
+        } else {
+            (archive::Kept::Seed, image::SEED)
+        };
+        let made = archive::Archive::look(tar, Path::new("a.tar"), kept).and_then(|mut archive| {
             let path = dir.path().join("image");
             let image = File::create_new(&path).unwrap();
-            image::write(&mut archive, &image, &path, &NoEvents, &Cancel::default())
+            image::write(&mut archive, &shape, &image, &path, &NoEvents, &Cancel::default())
         });
         match made {
             Ok(_) => {

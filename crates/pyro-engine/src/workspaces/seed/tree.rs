@@ -16,11 +16,16 @@ const MAX_PATH_BYTES: usize = 4095;
 /// ext4's block.
 const BLOCK_BYTES: u64 = 4096;
 
-/// What every node has. Owners are not kept: in a guest root owns its workspace.
+/// Extended attributes by name.
+pub type Attributes = Vec<(String, Vec<u8>)>;
+
+/// What every node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Permission bits, 0 to 0o7777.
     pub mode: u16,
+    /// User and group. Root's in a seed: in a guest root owns its workspace.
+    pub owner: (u32, u32),
     /// Seconds and nanoseconds since the Unix epoch.
     pub mtime: (i64, u32),
 }
@@ -70,6 +75,18 @@ pub enum Node {
     /// By number, so that hard links share one.
     File(usize),
     Symlink(Meta, Vec<u8>),
+    /// Only in a disk.
+    Special(Meta, Special),
+}
+
+/// What is no file, folder or link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    /// A character device's major and minor number.
+    Character(u32, u32),
+    /// A block device's.
+    Block(u32, u32),
+    Fifo,
 }
 
 /// The tree.
@@ -79,6 +96,8 @@ pub struct Tree {
     /// By path; a folder stands before what is in it.
     nodes: BTreeMap<Vec<u8>, Node>,
     files: Vec<File>,
+    /// By path, the tree's own by an empty one.
+    attributes: BTreeMap<Vec<u8>, Attributes>,
 }
 
 impl Tree {
@@ -87,6 +106,7 @@ impl Tree {
             root,
             nodes: BTreeMap::new(),
             files: Vec::new(),
+            attributes: BTreeMap::new(),
         }
     }
 
@@ -117,6 +137,20 @@ impl Tree {
 
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(path)
+    }
+
+    /// Extended attributes of what has this path.
+    pub fn attributes(&self, path: &[u8]) -> &[(String, Vec<u8>)] {
+        self.attributes.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// In place of those it had.
+    pub fn set_attributes(&mut self, path: &[u8], attributes: Attributes) {
+        if attributes.is_empty() {
+            self.attributes.remove(path);
+        } else {
+            self.attributes.insert(path.to_vec(), attributes);
+        }
     }
 
     /// A file's number, for its names.
@@ -156,7 +190,8 @@ impl Tree {
             (None, _)
             | (Some(Node::Folder(_)), Node::Folder(_))
             | (Some(Node::File(_)), Node::File(_))
-            | (Some(Node::Symlink(..)), Node::Symlink(..)) => true,
+            | (Some(Node::Symlink(..)), Node::Symlink(..))
+            | (Some(Node::Special(..)), Node::Special(..)) => true,
             (Some(_), _) => false,
         };
         if !fits {
@@ -172,10 +207,13 @@ impl Tree {
             match self.nodes.get(&path[..at]) {
                 Some(Node::Folder(_)) => {}
                 Some(Node::Symlink(..)) => return Err("its way leads through a link".into()),
-                Some(Node::File(_)) => return Err("its way leads through a file".into()),
+                Some(Node::File(_) | Node::Special(..)) => {
+                    return Err("its way leads through a file".into());
+                }
                 None => {
                     let implied = Meta {
                         mode: 0o755,
+                        owner: (0, 0),
                         mtime: self.root.mtime,
                     };
                     self.nodes
@@ -213,6 +251,7 @@ mod tests {
 
     const META: Meta = Meta {
         mode: 0o644,
+        owner: (0, 0),
         mtime: (1, 2),
     };
 

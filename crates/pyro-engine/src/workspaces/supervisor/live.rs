@@ -300,21 +300,6 @@ impl Live {
         self.finish();
     }
 
-    /// What it began with, if that is anything.
-    fn baseline(&self) -> Result<Option<File>> {
-        if lock(&self.record).seed.is_empty() {
-            return Ok(None);
-        }
-        let path = self.folder.baseline();
-        File::open(&path).map(Some).map_err(|error| {
-            Error::runtime(
-                "baseline_missing",
-                format!("cannot open the baseline {}: {error}", path.display()),
-            )
-            .hint("export what you need from its disk, then delete the workspace")
-        })
-    }
-
     /// The disk there is, or a new one for a workspace that is being made.
     fn scratch(&self) -> Result<Scratch> {
         let path = self.folder.scratch();
@@ -365,7 +350,7 @@ impl Live {
             .environments
             .ensure(&spec.environment, events, cancel)?;
         let hostname = format!("pyro-{}", self.folder.id);
-        let baseline = self.baseline()?;
+        let baseline = self.folder.open_baseline(&lock(&self.record))?;
         let started = start::start(
             &self.layout,
             &Wanted {
@@ -376,6 +361,7 @@ impl Live {
                 backend: spec.backend,
                 scratch,
                 baseline: baseline.as_ref(),
+                reader: false,
             },
             events,
             cancel,

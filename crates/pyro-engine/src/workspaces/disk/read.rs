@@ -1,0 +1,54 @@
+//! Reading a file of a stopped workspace's disk.
+
+use super::payloads::DiskContent;
+use super::{about, path};
+use crate::error::Result;
+use crate::events::{Cancel, EventSink};
+use crate::workspaces::Workspaces;
+use pyro_proto::messages::files::ReadFile;
+
+/// Least and most bytes of one call; an answer is held in memory.
+pub const MAX_BYTES_RANGE: std::ops::RangeInclusive<u64> = 1..=64 << 20;
+
+impl Workspaces {
+    /// Reads the start of a regular file, the workspace's or the system's.
+    ///
+    /// # Errors
+    /// `wrong_state`, `busy`, `invalid_path`, `out_of_range`,
+    /// `file_not_found`, `file_kind`, `file_symlink`, and everything that can
+    /// happen to a machine.
+    pub fn read_disk(
+        &self,
+        wanted: &str,
+        path: &str,
+        max_bytes: u64,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<DiskContent> {
+        crate::vms::checks::within("max_bytes", max_bytes, &MAX_BYTES_RANGE)?;
+        let file = path::below_root(path)?;
+        let stopped = self.stopped(wanted, cancel)?;
+        let reader = self.reader(&stopped, events, cancel)?;
+        let request = ReadFile {
+            path: path::request(&file),
+            offset: 0,
+            max_bytes,
+            lines: None,
+            hash: false,
+        };
+        let mut bytes = Vec::new();
+        let out = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        let read = reader.read_file(&request, out, cancel).map_err(about)?;
+        Ok(DiskContent {
+            workspace_id: stopped.folder.id.clone(),
+            path: path::shown(&file),
+            size_bytes: read.size,
+            max_bytes,
+            content: String::from_utf8_lossy(&bytes).into_owned(),
+            truncated: read.bytes < read.size,
+        })
+    }
+}
