@@ -23,12 +23,11 @@ const MOST_LINKED: usize = 20_000;
 /// The overlay's own, which it hides by itself where it is mounted.
 const OVERLAY: &[u8] = b"trusted.overlay.";
 
-/// Extended attributes of a folder's entry, by name.
-pub fn attributes(
-    folder: &OwnedFd,
-    last: &[u8],
-    name: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
+/// Extended attributes by name.
+pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Those of a folder's entry.
+pub fn attributes(folder: &OwnedFd, last: &[u8], name: &[u8]) -> Result<Attributes, Failed> {
     // There is no call for an entry that cannot be opened, such as a link.
     let path = [
         format!("/proc/self/fd/{}/", folder.as_raw_fd()).as_bytes(),

@@ -221,7 +221,8 @@ fn a_disk_keeps_what_its_inodes_have() {
         ),
         (
             "home",
-            &["Mode:  02770", "User: 3000000000", "Group:  1000"],
+            // debugfs shows 3,000,000,000 as a signed number.
+            &["Mode:  02770", "User: -1294967296", "Group:  1000"],
         ),
         ("null", &["Type: character special", "01:03"]),
         ("disk", &["Type: block special", "259:70000"]),
