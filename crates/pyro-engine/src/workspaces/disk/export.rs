@@ -1,7 +1,7 @@
 //! A stopped workspace's disk as one image.
 //!
 //! ```text
-//!   reader packs / --> tar in an unnamed file --> tree --> ext4 beside the output --rename--> output
+//!   reader packs / --> tar in an unnamed file --> tree --> ext4 without a name --link--> output
 //! ```
 //!
 //! Owns: that the image is whole, sparse and of the workspace's size. Refuses:
@@ -10,9 +10,10 @@
 use super::payloads::DiskExported;
 use super::{Stopped, path};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::workspaces::Workspaces;
-use crate::workspaces::files::export::{appear, place};
+use crate::workspaces::files::export::place;
+use crate::workspaces::files::new_file::NewFile;
 use crate::workspaces::seed::archive::{Archive, Kept};
 use crate::workspaces::seed::image::{Shape, write};
 use pyro_proto::messages::files::GetArchive;
@@ -25,8 +26,6 @@ const FORMAT: &str = "ext4";
 const PREFIX: &str = "workspace-disk-export";
 /// Most bytes of what is on a disk, holes not counted: the largest disk.
 const MAX_ARCHIVE_BYTES: u64 = 256 << 30;
-/// Progress is told so often.
-const STEP_BYTES: u64 = 16 << 20;
 
 impl Workspaces {
     /// Writes the root file system, with the workspace at `/workspace`, as one
@@ -53,19 +52,14 @@ impl Workspaces {
         phase(events, &stopped, "write");
         let scratch = stopped.folder.scratch();
         let mut archive = Archive::look(tar, &scratch, Kept::Disk).map_err(refused)?;
-        let partial = tempfile::Builder::new()
-            .prefix(".pyro-disk-")
-            .tempfile_in(parent)
-            .map_err(Error::io("make a file in", parent))?;
+        // It may hold what only its owner should read.
+        let new = NewFile::beside(&output, 0o600)?;
         let shape = Shape::disk(stopped.record.spec.disk_mib << 20);
-        let file = partial.as_file();
-        write(&mut archive, &shape, file, partial.path(), events, cancel).map_err(refused)?;
-        file.sync_all()
-            .map_err(Error::io("write", partial.path()))?;
-        let written = file.metadata().map_err(Error::io("read", partial.path()))?;
-        appear(partial.path(), &output)?;
-        // It has another name now.
-        let _ = partial.into_temp_path().keep();
+        let file = new.file();
+        write(&mut archive, &shape, file, new.path(), events, cancel).map_err(refused)?;
+        file.sync_all().map_err(Error::io("write", &output))?;
+        let written = file.metadata().map_err(Error::io("read", &output))?;
+        new.appear(&output)?;
         Ok(DiskExported {
             workspace_id: stopped.folder.id.clone(),
             output_path: output.display().to_string(),
@@ -91,17 +85,9 @@ impl Workspaces {
             as_disk: true,
         };
         let mut out = std::io::BufWriter::with_capacity(256 << 10, tar);
-        let (mut done, mut shown) = (0, 0);
+        let mut meter = Meter::new("reading the disk", None, events);
         let take = |bytes: &[u8]| {
-            done += bytes.len() as u64;
-            if done - shown >= STEP_BYTES {
-                shown = done;
-                events.event(Event::Progress {
-                    label: "disk-read".into(),
-                    done,
-                    total: None,
-                });
-            }
+            meter.add(bytes.len() as u64);
             out.write_all(bytes)
                 .map_err(Error::io("write below", parent))
         };

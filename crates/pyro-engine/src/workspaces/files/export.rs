@@ -10,6 +10,7 @@
 //! would run on the host.
 
 use super::diff::{DiffForm, DiffRequest};
+use super::new_file::NewFile;
 use super::payloads::{ArtifactType, Exported};
 use super::{asked, path, unpack};
 use crate::diff::Diff;
@@ -22,9 +23,7 @@ use crate::workspaces::events::Done;
 use pyro_proto::messages::files::{FileKind, GetArchive};
 use pyro_proto::path::WORKSPACE;
 use rustix::fs::{CWD, RenameFlags};
-use std::fs::Permissions;
 use std::io::{Seek, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Most bytes of one export.
@@ -141,21 +140,12 @@ impl Workspaces {
 
 /// A file that must not exist, whole or not at all.
 pub(in crate::workspaces) fn write_new(output: &Path, bytes: &[u8]) -> Result<()> {
-    let parent = output.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".pyro-export-")
-        // What a redirection of the shell would make.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(parent)
-        .map_err(Error::io("make a file in", parent))?;
-    file.write_all(bytes)
-        .map_err(Error::io("write below", parent))?;
-    file.persist_noclobber(output)
-        .map_err(|failed| match failed.error.kind() {
-            std::io::ErrorKind::AlreadyExists => exists(output),
-            _ => Error::io("rename into place", output)(failed.error),
-        })?;
-    Ok(())
+    // What a redirection of the shell would make.
+    let new = NewFile::beside(output, 0o666)?;
+    new.file()
+        .write_all(bytes)
+        .map_err(Error::io("write", output))?;
+    new.appear(output)
 }
 
 /// What a patch does not bring, if there is any.
@@ -190,7 +180,7 @@ pub(in crate::workspaces) fn appear(made: &Path, output: &Path) -> Result<()> {
     })
 }
 
-fn exists(output: &Path) -> Error {
+pub(super) fn exists(output: &Path) -> Error {
     Error::runtime(
         "output_exists",
         format!("{} exists already", output.display()),
