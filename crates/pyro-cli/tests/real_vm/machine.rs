@@ -57,6 +57,26 @@ impl Place {
         self.folder.path().join("state")
     }
 
+    /// A shell line where mounts are its own and `$P` is pyro; none, with the
+    /// reason printed, for those who may not mount.
+    pub fn in_mount_namespace(&self, line: &str) -> Option<Output> {
+        if !rustix::process::getuid().is_root() {
+            eprintln!("skipped: only root can mount here");
+            return None;
+        }
+        let output = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", line])
+            .env_clear()
+            .env("P", env!("CARGO_BIN_EXE_pyro"))
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("PYRO_ENVIRONMENT_CACHE_DIR", &self.cache)
+            .env("PYRO_STATE_DIR", self.state())
+            .output()
+            .unwrap();
+        Some(output)
+    }
+
     /// `pyro run` of a shell line in the default environment.
     pub fn run(&self, line: &str) -> Command {
         self.run_with(&[], line)
@@ -112,6 +132,17 @@ pub fn shared_cache() -> PathBuf {
         .parent()
         .unwrap()
         .join("test-cache")
+}
+
+/// Standard output of a shell line of this host, which has to succeed.
+pub fn host(folder: &Path, line: &str) -> String {
+    let output = Command::new("bash")
+        .args(["-ec", line])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 pub fn text(bytes: &[u8]) -> String {

@@ -1,32 +1,10 @@
 //! Caches that are read-only, full, or at the end of a long path.
 
 use crate::machine::{Place, product_error, shared_cache, text};
-use std::process::Command;
 
 /// Runs a shell line in a mount namespace of its own; none where that is not allowed.
 fn in_mount_namespace(place: &Place, setup: &str, arguments: &str) -> Option<std::process::Output> {
-    if !rustix_is_root() {
-        eprintln!("skipped: only root can mount here");
-        return None;
-    }
-    let line = format!("{setup} && exec {} {arguments}", env!("CARGO_BIN_EXE_pyro"));
-    let output = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", &line])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", place.folder.path())
-        .env("PYRO_ENVIRONMENT_CACHE_DIR", &place.cache)
-        .env("PYRO_STATE_DIR", place.folder.path().join("state"))
-        .output()
-        .unwrap();
-    Some(output)
-}
-
-fn rustix_is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout == b"0\n")
+    place.in_mount_namespace(&format!("{setup} && exec \"$P\" {arguments}"))
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) fn record(id: &str, name: Option<&str>) -> Record {
     }
 }
 
-fn workspaces() -> (tempfile::TempDir, Workspaces) {
+pub(super) fn workspaces() -> (tempfile::TempDir, Workspaces) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout {
         cache: dir.path().join("cache"),

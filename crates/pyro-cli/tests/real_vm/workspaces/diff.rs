@@ -4,7 +4,7 @@
 //! changes overlays make; the agent's own tests have them.
 
 use super::Desk;
-use crate::machine::text;
+use crate::machine::{host, text};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -242,22 +242,13 @@ const WORK: &str = "sed -i 's/^100$/hundred/' src/lib/long && mv src/lib src/mov
     && rm docs/gone && printf 'p\\n' >> 'odd \"name\" ä' && rm \"$(printf 'raw\\377')\" && printf 'n\\n' > \"$(printf 'new\\377\\nx')\" \
     && rm type && ln -s tool type && mkdir -p new/er && printf 'in\\n' > new/er/file && touch docs/stay && cp -a nothing copy && echo y > .git/HEAD";
 
-fn sh(folder: &Path, line: &str) {
-    let output = Command::new("sh")
-        .args(["-ec", line])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-}
-
 #[test]
 fn the_patch_of_a_seeded_workspace_makes_its_tree_of_the_original() {
     let desk = Desk::new();
     let home = tempfile::tempdir().unwrap();
     let (original, exported) = (home.path().join("original"), home.path().join("exported"));
     std::fs::create_dir(&original).unwrap();
-    sh(&original, SEED);
+    host(&original, SEED);
     let from = original.display().to_string();
     desk.done(&[
         "create",
@@ -324,7 +315,7 @@ fn the_patch_of_a_seeded_workspace_makes_its_tree_of_the_original() {
 
     desk.exported("work", &exported);
     let copy = home.path().join("copy");
-    sh(home.path(), "cp -a original copy");
+    host(home.path(), "cp -a original copy");
     assert_eq!(apply(&copy, &patch), (true, String::new()));
     assert_eq!(differences(&copy, &exported), "");
     assert_eq!(modes(&copy), modes(&exported));

@@ -1,19 +1,8 @@
 //! What a workspace begins with, seen from inside the guest.
 
 use super::Desk;
-use crate::machine::text;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-fn sh(folder: &Path, line: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-ec", line])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
+use crate::machine::host;
+use std::path::PathBuf;
 
 /// Names, kinds, modes, times, sizes, links and contents, on any side.
 const LOOK: &str = "(find . -mindepth 1 -type d -printf '%P|d|%m|%T@\\n'; find . ! -type d -printf '%P|%y|%m|%T@|%l|%n|%s\\n') | LC_ALL=C sort | sha256sum
@@ -23,7 +12,7 @@ fn source() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("seed");
     std::fs::create_dir(&folder).unwrap();
-    sh(
+    host(
         &folder,
         "git init -q .; mkdir -p src/deep empty node_modules/.bin; printf '#!/bin/sh\\necho ran\\n' > src/run.sh
          chmod 755 src/run.sh; chmod 600 src; chmod 750 src; ln -s ../../src/run.sh node_modules/.bin/run; ln src/run.sh hard
@@ -56,10 +45,10 @@ fn a_seed_is_as_it_was_and_reset_goes_back_to_it() {
         (seed["mode"].as_str(), seed["origin_kind"].as_str()),
         (Some("directory"), Some("manual_seed_path"))
     );
-    let entries = sh(&folder, "find . -mindepth 1 -print0 | tr -cd '\\0' | wc -c");
+    let entries = host(&folder, "find . -mindepth 1 -print0 | tr -cd '\\0' | wc -c");
     assert_eq!(seed["entry_count"].to_string(), entries.trim());
 
-    assert_eq!(desk.sh("seeded", LOOK), sh(&folder, LOOK));
+    assert_eq!(desk.sh("seeded", LOOK), host(&folder, LOOK));
     assert_eq!(
         desk.sh(
             "seeded",
@@ -78,14 +67,14 @@ fn a_seed_is_as_it_was_and_reset_goes_back_to_it() {
     desk.done(&["start", "seeded"]);
     assert_eq!(desk.sh("seeded", "ls lib/run.sh new"), "lib/run.sh\nnew\n");
     desk.done(&["reset", "seeded"]);
-    assert_eq!(desk.sh("seeded", LOOK), sh(&folder, LOOK));
+    assert_eq!(desk.sh("seeded", LOOK), host(&folder, LOOK));
 }
 
 #[test]
 fn seeds_of_the_same_content_share_their_image() {
     let desk = Desk::new();
     let (dir, folder) = source();
-    sh(dir.path(), "tar -C seed -czf seed.tgz .");
+    host(dir.path(), "tar -C seed -czf seed.tgz .");
     let from = folder.display().to_string();
     for name in ["one", "two"] {
         desk.done(&[
@@ -144,7 +133,7 @@ fn seeds_of_the_same_content_share_their_image() {
 fn a_bad_seed_leaves_nothing() {
     let desk = Desk::new();
     let dir = tempfile::tempdir().unwrap();
-    sh(
+    host(
         dir.path(),
         "echo x > plain; mkfifo pipe; tar -cf pipe.tar pipe; head -c 9999 /dev/urandom > torn.tgz",
     );

@@ -4,19 +4,7 @@
 //! looked at closely in the neighbours.
 
 use super::Desk;
-use crate::machine::text;
-use std::path::Path;
-use std::process::Command;
-
-fn host(folder: &Path, line: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-ec", line])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
+use crate::machine::host;
 
 const REPOSITORY: &str = r#"
     git init -q -b main .; mkdir src

@@ -1,24 +1,13 @@
 //! Summaries of workspaces without a machine.
 
 use crate::events::{Cancel, NoEvents};
-use crate::layout::Layout;
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::events::{self, Done};
+use crate::workspaces::journal;
 use crate::workspaces::payloads::{CommandState, WorkspaceState};
 use crate::workspaces::state::Phase;
 use crate::workspaces::store::Folder;
-use crate::workspaces::tests::record;
-use crate::workspaces::{Workspaces, journal};
-
-fn place() -> (tempfile::TempDir, Workspaces) {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout {
-        cache: dir.path().join("cache"),
-        state: dir.path().join("state"),
-    };
-    let workspaces = Workspaces::new(&layout);
-    (dir, workspaces)
-}
+use crate::workspaces::tests::{record, workspaces};
 
 fn wrote(folder: &Folder, path: &str) {
     let done = Done::FileWrite {
@@ -32,7 +21,7 @@ fn wrote(folder: &Folder, path: &str) {
 
 #[test]
 fn one_whose_supervisor_died_has_all_but_its_changes() {
-    let (_dir, workspaces) = place();
+    let (_dir, workspaces) = workspaces();
     let mut died = record("00000000000a", Some("died"));
     died.phase = Phase::Started;
     died.last_activity_at = 7.0;
@@ -61,7 +50,7 @@ fn one_whose_supervisor_died_has_all_but_its_changes() {
 
 #[test]
 fn what_is_damaged_hides_nothing() {
-    let (_dir, workspaces) = place();
+    let (_dir, workspaces) = workspaces();
     let folder = workspaces
         .store
         .create(&record("00000000000a", Some("x")))
@@ -86,7 +75,7 @@ fn what_is_damaged_hides_nothing() {
 
 #[test]
 fn long_sessions_are_cut_and_counted() {
-    let (_dir, workspaces) = place();
+    let (_dir, workspaces) = workspaces();
     let folder = workspaces
         .store
         .create(&record("00000000000a", Some("x")))
@@ -109,7 +98,7 @@ fn long_sessions_are_cut_and_counted() {
 
 #[test]
 fn a_page_is_written_once_and_no_folder_is_made_for_nothing() {
-    let (dir, workspaces) = place();
+    let (dir, workspaces) = workspaces();
     workspaces
         .store
         .create(&record("00000000000a", Some("x")))
