@@ -5,10 +5,11 @@
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]), reading and applying patches ([`patch`]), telling two trees
-//! apart ([`diff`]).
+//! apart ([`diff`]), what is at a path ([`artifact`]).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
+pub mod artifact;
 pub mod diff;
 pub mod doctor;
 pub mod environments;

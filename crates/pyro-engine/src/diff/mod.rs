@@ -27,12 +27,12 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
-pub use crate::workspaces::files::payloads::ArtifactType;
+pub use crate::artifact::ArtifactType;
 pub use payloads::{Diff, Entry, Status, Summary};
 pub use stat::{FileStat, Stat, name_only, stat};
 
+use crate::artifact::absolute;
 use crate::patch::quote;
-use crate::workspaces::files::absolute;
 use section::{Part, UNKNOWN_INDEX, section};
 use std::time::{Duration, Instant};
 

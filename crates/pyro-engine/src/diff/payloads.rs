@@ -4,7 +4,7 @@
 //!
 //! Owns: the fields. Refuses: finding their values.
 
-use crate::workspaces::files::payloads::ArtifactType;
+use crate::artifact::ArtifactType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

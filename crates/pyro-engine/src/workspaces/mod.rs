@@ -51,7 +51,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::Store;
 use supervisor::client;
-pub(crate) use supervisor::wire::LEAVING;
 use supervisor::wire::Request;
 pub use supervisor::wire::Update;
 

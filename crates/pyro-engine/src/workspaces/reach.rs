@@ -16,10 +16,11 @@ use super::record::Record;
 use super::state::{Mend, Phase};
 use super::store::Folder;
 use super::supervisor::client::{self, Session};
-use super::supervisor::wire::{LEAVING, Request};
+use super::supervisor::wire::Request;
 use super::{Workspaces, journal, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
+use crate::guest::files::LEAVING;
 use std::fs::File;
 use std::time::{Duration, Instant};
 

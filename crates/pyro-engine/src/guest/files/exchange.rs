@@ -14,7 +14,6 @@
 //! did not complete.
 
 use crate::error::{Error, Result};
-use crate::workspaces::LEAVING;
 use pyro_proto::messages::{Failed, Reply, Request, channel};
 use pyro_proto::{Incoming, Link, LinkError};
 use sha2::{Digest, Sha256};
@@ -23,6 +22,8 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+/// Code of a refusal by a supervisor that is about to end: nothing was done.
+pub(crate) const LEAVING: &str = "leaving";
 /// How long the agent may say nothing: it may have to hash a large file on a
 /// slow machine.
 const SILENCE: Duration = Duration::from_secs(300);

@@ -15,9 +15,10 @@ mod lines;
 #[cfg(test)]
 mod tests;
 
-use super::files::payloads::{ArtifactType, Exported, PatchEntry, PatchSummary, WorkspaceSync};
+use super::files::payloads::{Exported, PatchEntry, PatchSummary, WorkspaceSync};
 use super::store::Folder;
 use super::unix_now;
+use crate::artifact::ArtifactType;
 use crate::error::{Error, Result};
 use crate::events::{Event, EventSink};
 pub use lines::History;

@@ -11,8 +11,9 @@
 
 use super::diff::{DiffForm, DiffRequest};
 use super::new_file::NewFile;
-use super::payloads::{ArtifactType, Exported};
+use super::payloads::Exported;
 use super::{asked, path, unpack};
+use crate::artifact::ArtifactType;
 use crate::diff::Diff;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink, Meter};

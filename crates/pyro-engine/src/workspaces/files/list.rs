@@ -1,7 +1,8 @@
 //! Listing files and finding lines in them.
 
 use super::payloads::{FileEntry, FileList, LineMatch};
-use super::{absolute, asked, path};
+use super::{asked, path};
+use crate::artifact::absolute;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::asks;

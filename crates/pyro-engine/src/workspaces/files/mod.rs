@@ -27,11 +27,12 @@ pub use write::Write;
 use super::Workspaces;
 use super::events::{self, Done};
 use super::payloads::Workspace;
+use crate::artifact::absolute;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::Fault;
 use pyro_proto::Link;
-use pyro_proto::path::{PathText, WORKSPACE, beneath};
+use pyro_proto::path::{PathText, beneath};
 
 /// A path a caller gave, below `/workspace`.
 fn path(text: &str) -> Result<PathText> {
@@ -41,17 +42,6 @@ fn path(text: &str) -> Result<PathText> {
             Error::invalid("invalid_path", error.to_string())
                 .hint("name a path below /workspace, for example src/main.rs")
         })
-}
-
-/// A path of the guest's as the contract has it: absolute, invalid UTF-8 and
-/// control characters escaped.
-pub(crate) fn absolute(relative: &[u8]) -> String {
-    let shown = PathText::from(relative).to_string();
-    if shown.is_empty() {
-        WORKSPACE.to_owned()
-    } else {
-        format!("{WORKSPACE}/{shown}")
-    }
 }
 
 /// What a caller asks about, in the same form.

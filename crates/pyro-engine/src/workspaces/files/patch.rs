@@ -8,9 +8,9 @@
 //! Owns: turning the result into changes. Refuses: a patch of which a hunk
 //! does not fit; nothing is changed then.
 
-use super::absolute;
 use super::payloads::{PatchApplied, PatchEntry, PatchSummary};
 use super::read::whole;
+use crate::artifact::absolute;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};

@@ -2,36 +2,11 @@
 //!
 //! Owns: the shapes. Refuses: behaviour.
 
+use crate::artifact::ArtifactType;
 use crate::diff::Diff;
 use crate::vms::payloads::ExecutionMode;
-use pyro_proto::messages::files::FileKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArtifactType {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link, not followed.
-    Symlink,
-    /// A device, FIFO or socket.
-    Other,
-}
-
-impl From<FileKind> for ArtifactType {
-    fn from(kind: FileKind) -> Self {
-        match kind {
-            FileKind::File => Self::File,
-            FileKind::Directory => Self::Directory,
-            FileKind::Symlink => Self::Symlink,
-            FileKind::Other => Self::Other,
-        }
-    }
-}
 
 /// Files of a workspace, or lines in them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,7 +11,8 @@
 //! reading an archive's members on the host; the agent judges them.
 
 use super::payloads::{Synced, WorkspaceSync};
-use super::{absolute, asked, path};
+use super::{asked, path};
+use crate::artifact::absolute;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
 use crate::guest::files::asks;

@@ -4,8 +4,8 @@
 
 pub use crate::workspaces::events::{Done, ReviewEvent};
 
+use crate::artifact::ArtifactType;
 use crate::diff::{Status, Summary};
-use crate::workspaces::files::payloads::ArtifactType;
 use crate::workspaces::payloads::{CommandState, LastCommand, StopReason, WorkspaceState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -27,8 +27,6 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
 pub const PROTOCOL: u32 = 2;
-/// Code of a refusal by a supervisor that is about to end: nothing was done.
-pub const LEAVING: &str = "leaving";
 /// Supervisor to client: events, one JSON object per line.
 pub const EVENTS: u8 = channel::SIGNAL;
 

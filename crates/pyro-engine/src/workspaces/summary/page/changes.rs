@@ -6,8 +6,8 @@ use super::Page;
 use super::markup::Markup;
 use super::patch::{self, Line};
 use super::words::{count, size};
+use crate::artifact::ArtifactType;
 use crate::diff::{Entry, Status};
-use crate::workspaces::files::payloads::ArtifactType;
 use crate::workspaces::summary::build::beginning;
 
 /// Most lines of all patches, of one, and of one that is open at first; most

@@ -1,11 +1,11 @@
 //! The page with what a guest and a caller may say at their worst.
 
 use super::*;
+use crate::artifact::ArtifactType;
 use crate::diff::{Change, Content, Side, diff, stat};
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::events::{Done, History, ReviewEvent};
 use crate::workspaces::files::diff::with_lines;
-use crate::workspaces::files::payloads::ArtifactType;
 use crate::workspaces::journal::{Ended, Entry, Written};
 use crate::workspaces::payloads::CommandState;
 use crate::workspaces::summary::build;
