@@ -5,7 +5,8 @@
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]), reading and applying patches ([`patch`]), telling two trees
-//! apart ([`diff`]), what is at a path ([`artifact`]).
+//! apart ([`diff`]), what is at a path ([`artifact`]), and trees as file
+//! systems (`ext4_image`).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
@@ -15,6 +16,7 @@ pub mod doctor;
 pub mod environments;
 pub mod error;
 pub mod events;
+mod ext4_image;
 pub mod firecracker_setup;
 pub mod guest;
 pub mod layout;

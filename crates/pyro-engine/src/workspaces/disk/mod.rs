@@ -7,7 +7,7 @@
 //! ```text
 //!   lock --> stopped? --> reader VM: same template, disks mounted read-only
 //!              |                |-- list, read: requests about files, at `/`
-//!              no: wrong_state  `-- export: a tar --> tree --> ext4 (seed/)
+//!              no: wrong_state  `-- export: a tar --> tree --> ext4 (ext4_image)
 //! ```
 //!
 //! The VM is this process's own and ends with it. The record is not touched.

@@ -1,9 +1,9 @@
 //! Paths, and images of disks, checked by e2fsprogs.
 
 use super::path::{below_root, shown};
+use crate::ext4_image::archive::{Archive, Kept};
+use crate::ext4_image::{Shape, write};
 use crate::start::e2fs_tool;
-use crate::workspaces::seed::archive::{Archive, Kept};
-use crate::workspaces::seed::image::{Shape, write};
 use crate::{Cancel, NoEvents, Result};
 use proptest::prelude::*;
 use pyro_proto::tar::{Map, NewMember, Piece, Writer};

@@ -4,9 +4,9 @@
 //! making sure that they are what was looked at. Refuses: sockets, FIFOs and
 //! devices (passed over, counted), files that cannot be read (named).
 
-use super::image::{Contents, Fill};
-use super::tree::{File as Inode, Meta, Node, Tree};
 use crate::error::{Error, Result};
+use crate::ext4_image::tree::{File as Inode, Meta, Node, Tree};
+use crate::ext4_image::{Contents, Fill};
 use pyro_proto::tar::{Map, Piece};
 use rustix::fs::SeekFrom;
 use sha2::{Digest, Sha256};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   directory --walk--.
-//!                      tree --> image (ext4) --> <state>/baselines/<key>.ext4
+//!                      tree --> ext4_image ----> <state>/baselines/<key>.ext4
 //!   archive --look----'                                  |
 //!                                             hard link: <workspace>/baseline.ext4
 //!
@@ -16,23 +16,19 @@
 //! Owns: that store. Refuses: counting references: a workspace's own link
 //! keeps its baseline whatever becomes of the store, also after a crash.
 
-mod acl;
-pub(super) mod archive;
 mod directory;
-pub(super) mod image;
-mod odd_names;
 mod source;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 pub use source::{Kind, Source};
 
 use super::unix_now;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
+use crate::ext4_image::archive::{Archive, Kept};
+use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
-use image::{Contents, Written};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Permissions};
@@ -135,7 +131,7 @@ impl Baselines {
             Some(walked) => self.make(walked, events, cancel)?,
             None => {
                 let tar = source.tar(&self.folder)?;
-                let mut archive = archive::Archive::look(tar, &source.path, archive::Kept::Seed)?;
+                let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
                 self.make(&mut archive, events, cancel)?
             }
         };

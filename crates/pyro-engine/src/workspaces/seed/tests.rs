@@ -226,11 +226,11 @@ proptest::proptest! {
         let mut tar = File::options().read(true).write(true).create_new(true).open(dir.path().join("a.tar")).unwrap();
         tar.write_all(&bytes).unwrap();
         let (kept, shape) = if disk {
-            (archive::Kept::Disk, image::Shape::disk(64 << 20))
+            (Kept::Disk, image::Shape::disk(64 << 20))
         } else {
-            (archive::Kept::Seed, image::SEED)
+            (Kept::Seed, image::SEED)
         };
-        let made = archive::Archive::look(tar, Path::new("a.tar"), kept).and_then(|mut archive| {
+        let made = Archive::look(tar, Path::new("a.tar"), kept).and_then(|mut archive| {
             let path = dir.path().join("image");
             let image = File::create_new(&path).unwrap();
             image::write(&mut archive, &shape, &image, &path, &NoEvents, &Cancel::default())

@@ -5,8 +5,8 @@
 //! of the host. Refuses: devices and FIFOs unless it is to be a disk, names that leave the tree, a way
 //! through a link, a hard link to nothing.
 
-use super::image::{Contents, Fill};
 use super::tree::{Attributes, File as Inode, Meta, Node, Special, Tree, clean};
+use super::{Contents, Fill};
 use crate::error::{Error, Result};
 use pyro_proto::tar::{Kind, Member, Piece, Reader};
 use std::fs::File;

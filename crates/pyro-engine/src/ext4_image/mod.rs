@@ -5,30 +5,35 @@
 //! beyond its drive.
 //!
 //! ```text
-//!   /            (also ext4's own lost+found)
-//!   /tree/       what is the lower layer of /workspace
-//! ```
+//!   Contents (a directory, archive.rs) --> tree.rs --> mkext4 --> odd_names.rs
 //!
-//! A disk has its tree at `/`, and room to go on.
+//!   a seed   /tree/   the lower layer of /workspace (/ has ext4's lost+found)
+//!   a disk   /        with room to go on
+//! ```
 //!
 //! The same tree makes the same bytes: nothing in a seed's image is random or
 //! of the time it is made.
 
-use super::acl;
-use super::odd_names::OddNames;
-use super::tree::{Meta, Node, Special, Tree};
+pub mod archive;
+pub mod tree;
+
+mod acl;
+mod odd_names;
+
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
 use crate::start::BASELINE_DRIVE_BYTES;
 use mkext4::{
     FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg, SpecialKind,
 };
+use odd_names::OddNames;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use tree::{Meta, Node, Special, Tree};
 
 /// What an image is for.
 pub struct Shape {
@@ -263,7 +268,7 @@ impl Plan {
     }
 }
 
-fn segments(file: &super::tree::File) -> Vec<SparseSeg> {
+fn segments(file: &tree::File) -> Vec<SparseSeg> {
     let (mut segments, mut at) = (Vec::new(), 0);
     for piece in &file.data {
         if piece.offset > at {
