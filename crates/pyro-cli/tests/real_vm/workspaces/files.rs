@@ -1,7 +1,7 @@
 //! Files of a workspace: in from the host, looked at, changed.
 
 use super::Desk;
-use crate::machine::text;
+use crate::machine::{host, text};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -290,4 +290,35 @@ fn files_are_listed_searched_read_and_written() {
         assert!(error["hint"].is_string(), "{words:?}: {error}");
     }
     assert_eq!(desk.sh("files", "cat d/f"), "one\n2\nthree\n");
+}
+
+#[test]
+fn an_archive_with_a_bad_member_changes_nothing() {
+    let desk = Desk::new();
+    desk.create("sync");
+    let dir = tempfile::tempdir().unwrap();
+    let line =
+        "echo fresh > a; mkfifo p; tar -cf bad.tar a p; rm p; tar -cf good.tar a; gzip -k good.tar";
+    host(dir.path(), line);
+    desk.sh("sync", "echo old > a");
+    let push = |name: &str| {
+        let path = dir.path().join(name).display().to_string();
+        desk.ask(&["sync", "push", "sync", &path])
+    };
+    let (error, code) = push("bad.tar");
+    assert_eq!((code, &error["error_kind"]), (125, &"bad_archive".into()));
+    assert!(
+        error["error"].as_str().unwrap().contains("\"p\""),
+        "{error}"
+    );
+    assert_eq!(desk.sh("sync", "cat a"), "old\n");
+    for name in ["good.tar", "good.tar.gz"] {
+        desk.sh("sync", "echo old > a");
+        let (synced, code) = push(name);
+        assert_eq!(
+            (code, &synced["workspace_sync"]["entry_count"]),
+            (0, &1.into())
+        );
+        assert_eq!(desk.sh("sync", "cat a"), "fresh\n");
+    }
 }

@@ -7,14 +7,16 @@
 //! ```
 //!
 //! Owns: packing a directory as it is: modes, times, links as links, empty
-//! directories; sockets and devices are passed over and counted. Refuses:
-//! reading an archive's members on the host; the agent judges them.
+//! directories; sockets and devices are passed over and counted. Refuses: an
+//! archive with a member that cannot be, before anything is unpacked; the
+//! agent judges each once more.
 
 use super::payloads::{Synced, WorkspaceSync};
 use super::{asked, path};
 use crate::artifact::absolute;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
+use crate::ext4_image::archive::{Archive, Kept};
 use crate::guest::files::asks;
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
@@ -115,6 +117,9 @@ fn packed(source: &Source) -> Result<Packed> {
         return directory(&source.path);
     }
     let tar = source.tar(&std::env::temp_dir())?;
+    let share = tar.try_clone().map_err(Error::io("read", &source.path))?;
+    // Every member, so that a bad one is refused before the first is unpacked.
+    Archive::look(share, &source.path, Kept::Seed)?;
     let size = tar
         .metadata()
         .map_err(Error::io("read", &source.path))?
