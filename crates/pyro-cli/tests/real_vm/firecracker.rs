@@ -5,12 +5,17 @@ use crate::machine::{ENVIRONMENT, Place, product_error, text};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+/// Why there is none, or no KVM.
+pub fn missing(place: &Place) -> Option<String> {
+    let report = doctor(place);
+    [&report["kvm"]["reason"], &report["firecracker"]["reason"]]
+        .into_iter()
+        .find_map(|reason| reason.as_str().map(str::to_owned))
+}
+
 /// Whether doctor finds both; prints why not.
 fn usable(place: &Place) -> bool {
-    let report = doctor(place);
-    let reason = [&report["kvm"]["reason"], &report["firecracker"]["reason"]]
-        .into_iter()
-        .find_map(|reason| reason.as_str().map(str::to_owned));
+    let reason = missing(place);
     if let Some(reason) = &reason {
         eprintln!("skipped: {reason}");
     }

@@ -13,6 +13,8 @@ pub const ENVIRONMENT: &str = "debian:12";
 pub struct Place {
     pub folder: tempfile::TempDir,
     pub cache: PathBuf,
+    /// The VMM to use; pyro's choice when there is none.
+    pub backend: Option<&'static str>,
 }
 
 impl Place {
@@ -22,6 +24,7 @@ impl Place {
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
             cache: shared_cache(),
+            backend: None,
         };
         INSTALLED.get_or_init(|| place.install(ENVIRONMENT));
         place
@@ -31,7 +34,11 @@ impl Place {
     pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = folder.path().join("cache");
-        Self { folder, cache }
+        Self {
+            folder,
+            cache,
+            backend: None,
+        }
     }
 
     pub fn install(&self, environment: &str) {
@@ -49,6 +56,9 @@ impl Place {
             .env("PYRO_ENVIRONMENT_CACHE_DIR", &self.cache)
             .env("PYRO_STATE_DIR", self.state())
             .stdin(Stdio::null());
+        if let Some(backend) = self.backend {
+            command.env("PYRO_BACKEND", backend);
+        }
         command
     }
 
@@ -187,7 +197,7 @@ pub fn family(pid: u32) -> Vec<u32> {
 pub fn vmm_below(client: u32) -> Option<u32> {
     family(client).into_iter().find(|pid| {
         std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|name| name.starts_with("qemu-system"))
+            .is_ok_and(|name| name.starts_with("qemu-system") || name.starts_with("firecracker"))
     })
 }
 

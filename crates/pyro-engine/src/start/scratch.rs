@@ -11,9 +11,9 @@ use super::disk_copy::copy_sparse;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
 use rustix::fs::{Mode, OFlags};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -114,6 +114,8 @@ impl Scratch {
         let failed = Error::io("make a blank disk in", &self.folder);
         let made = nameless(&self.folder).and_then(|file| {
             file.set_len(super::BASELINE_DRIVE_BYTES)?;
+            // Root's VMM is another user, and opens it by name.
+            file.set_permissions(Permissions::from_mode(0o444))?;
             File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
         });
         made.map_err(failed)

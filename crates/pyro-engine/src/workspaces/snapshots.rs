@@ -33,7 +33,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `invalid_name`, `reserved_name`, `duplicate_snapshot`, `wrong_state`,
-    /// `no_space`, `cancelled`; nothing is left then.
+    /// `snapshot_quota`, `no_space`, `cancelled`; nothing is left then.
     pub fn create_snapshot(
         &self,
         wanted: &str,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// Files in /workspace and everything else on the disk, installed packages too;
 /// processes are not part of it. Commands that write to the disk wait while it
 /// is copied. Where the host's file system can share blocks (reflink) the copy
-/// takes no time and no space, elsewhere both grow with what was written.
+/// takes no time and no space, elsewhere both grow with what was written. All
+/// snapshots of a workspace together take at most what its disk may (--disk-mib).
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotCreateRequest {

@@ -17,6 +17,7 @@ mod summary;
 mod tools;
 mod transcript;
 
+use crate::firecracker;
 use crate::machine::{Place, family, text};
 use serde_json::Value;
 
@@ -26,10 +27,13 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Where Firecracker works (the KVM lab), on it and no other.
     pub fn new() -> Self {
-        Self {
-            place: Place::new(),
-        }
+        let mut place = Place::new();
+        place.backend = firecracker::missing(&place)
+            .is_none()
+            .then_some("firecracker");
+        Self { place }
     }
 
     /// Runs `pyro workspace … --json`; the object and the exit code.

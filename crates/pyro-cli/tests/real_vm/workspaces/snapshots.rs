@@ -386,3 +386,27 @@ fn a_full_host_disk_costs_the_snapshot_and_nothing_else() {
         "{told}"
     );
 }
+
+#[test]
+fn all_together_they_take_at_most_what_the_disk_may() {
+    let desk = Desk::new();
+    let words = ["create", "debian:12", "--name", "much", "--mem-mib", "512"];
+    let made = desk.done(&[&words[..], &["--disk-mib", "1024"]].concat());
+    let id = made["workspace_id"].as_str().unwrap();
+    desk.sh("much", "head -c 400M /dev/zero | tr '\\0' x > f; sync");
+    for name in ["one", "two"] {
+        desk.done(&["snapshot", "create", "much", name]);
+    }
+    let (error, code) = desk.ask(&["snapshot", "create", "much", "three"]);
+    assert_eq!(
+        (code, &error["error_kind"]),
+        (125, &"snapshot_quota".into())
+    );
+    assert!(
+        error["hint"].as_str().unwrap().contains("snapshot delete"),
+        "{error}"
+    );
+    assert_eq!(files(&desk, id).len(), 4);
+    desk.done(&["snapshot", "delete", "much", "one"]);
+    desk.done(&["snapshot", "create", "much", "three"]);
+}

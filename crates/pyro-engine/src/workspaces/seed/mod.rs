@@ -177,7 +177,8 @@ impl Baselines {
             .and_then(|()| {
                 partial
                     .as_file()
-                    .set_permissions(Permissions::from_mode(0o400))
+                    // The folder is this user's only; root's VMM is another one.
+                    .set_permissions(Permissions::from_mode(0o444))
             })
             .map_err(Error::io("write", partial.path()))?;
         let place = self.image(&written.key);

@@ -233,6 +233,30 @@ impl Snapshots {
             .sum()
     }
 
+    /// Whether another one of so many bytes may be: all of them together take
+    /// at most what the disk may.
+    ///
+    /// # Errors
+    /// `snapshot_quota`.
+    pub fn room_for(&self, more_bytes: u64, disk_bytes: u64) -> Result<()> {
+        let used_bytes = self.used_bytes();
+        if used_bytes.saturating_add(more_bytes) <= disk_bytes {
+            return Ok(());
+        }
+        let [used, more, most] = [used_bytes, more_bytes, disk_bytes].map(|bytes| bytes >> 20);
+        Err(Error::runtime(
+            "snapshot_quota",
+            format!(
+                "the snapshots of workspace {} take {used} MiB, another {more} MiB would be more than its disk's {most} MiB",
+                self.workspace_id
+            ),
+        )
+        .hint(format!(
+            "delete one: pyro workspace snapshot list {0}, pyro workspace snapshot delete {0} NAME",
+            self.workspace_id
+        )))
+    }
+
     /// Removes what was not completed, and what is left of a removal. The
     /// lock's holder only, and not while it copies.
     pub fn sweep(&self) {

@@ -38,6 +38,10 @@ impl Live {
         let guest = self.guest().ok_or_else(leaving)?;
         let snapshots = self.folder.snapshots();
         let path = snapshots.begin(name)?;
+        snapshots.room_for(
+            allocated_bytes(&self.folder.scratch())?,
+            self.disk_mib() << 20,
+        )?;
         let created = self
             .copy_held_still(&guest, &path, events, cancel)
             .and_then(|(copy, entry_count)| {
