@@ -52,7 +52,7 @@ impl Guest {
         };
         let deadline = Instant::now() + FREEZE_TIMEOUT;
         loop {
-            match frozen.stream.receive(Some(deadline)) {
+            match self.receive(&frozen.stream, Some(deadline)) {
                 Ok(Incoming::Data(channel::STDOUT, _)) => return Ok(frozen),
                 Ok(Incoming::Close(reply)) => return Err(early(&reply)),
                 Ok(_) => {}
@@ -92,7 +92,7 @@ impl FrozenDisk<'_> {
             .map_err(|error| self.lost(&error))?;
         let deadline = Instant::now() + FREEZE_PATIENCE;
         loop {
-            match self.stream.receive(Some(deadline)) {
+            match self.guest.receive(&self.stream, Some(deadline)) {
                 Ok(Incoming::Close(reply)) => {
                     return match decode(&reply)? {
                         Reply::DiskThawed(thawed) if thawed.held => Ok(thawed),

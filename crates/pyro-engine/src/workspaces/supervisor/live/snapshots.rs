@@ -36,12 +36,9 @@ impl Live {
         let _life = lock(&self.life);
         self.still_here()?;
         let guest = self.guest().ok_or_else(leaving)?;
+        guest.go_on()?;
         let snapshots = self.folder.snapshots();
         let path = snapshots.begin(name)?;
-        snapshots.room_for(
-            allocated_bytes(&self.folder.scratch())?,
-            self.disk_mib() << 20,
-        )?;
         let created = self
             .copy_held_still(&guest, &path, events, cancel)
             .and_then(|(copy, entry_count)| {
@@ -81,6 +78,10 @@ impl Live {
         write_back(&self.folder.scratch(), path);
         let mut frozen = guest.freeze_disk(cancel)?;
         let still = Instant::now();
+        // The guest has given back what it freed: that much is the copy.
+        let more_bytes = allocated_bytes(&self.folder.scratch())?;
+        let disk_bytes = self.disk_mib() << 20;
+        self.folder.snapshots().room_for(more_bytes, disk_bytes)?;
         let mut meter = Meter::new(self.copying(), None, events);
         let copy = copy_disk(&self.folder.scratch(), path, &mut |done, total| {
             not_cancelled(cancel)?;
