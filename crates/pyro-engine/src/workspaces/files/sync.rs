@@ -56,7 +56,7 @@ impl Workspaces {
         // Before the packing, which may take long.
         self.status(wanted)?;
         let source = Source::find(source)?;
-        let mut packed = packed(&source)?;
+        let mut packed = packed(&source, &self.layout.state)?;
         let request = PutArchive {
             destination: destination.clone(),
             size: packed.size,
@@ -112,11 +112,12 @@ impl Read for Metered<'_> {
     }
 }
 
-fn packed(source: &Source) -> Result<Packed> {
+/// What has to be written goes into a nameless file in `folder`.
+fn packed(source: &Source, folder: &Path) -> Result<Packed> {
     if source.kind == Kind::Directory {
-        return directory(&source.path);
+        return directory(&source.path, folder);
     }
-    let tar = source.tar(&std::env::temp_dir())?;
+    let tar = source.tar(folder)?;
     let share = tar.try_clone().map_err(Error::io("read", &source.path))?;
     // Every member, so that a bad one is refused before the first is unpacked.
     Archive::look(share, &source.path, Kept::Seed)?;
@@ -132,9 +133,8 @@ fn packed(source: &Source) -> Result<Packed> {
     })
 }
 
-fn directory(source: &Path) -> Result<Packed> {
-    let place = std::env::temp_dir();
-    let file = tempfile::tempfile().map_err(Error::io("make a file in", &place))?;
+fn directory(source: &Path, folder: &Path) -> Result<Packed> {
+    let file = tempfile::tempfile_in(folder).map_err(Error::io("make a file in", folder))?;
     let mut builder = tar::Builder::new(BufWriter::new(file));
     builder.follow_symlinks(false);
     let mut skipped = 0;
@@ -143,12 +143,12 @@ fn directory(source: &Path) -> Result<Packed> {
         .into_inner()
         .and_then(|mut writer| writer.flush().map(|()| writer));
     let tar = done
-        .map_err(Error::io("pack into", &place))?
+        .map_err(Error::io("pack into", folder))?
         .into_inner()
-        .map_err(|error| Error::io("pack into", &place)(error.into_error()))?;
+        .map_err(|error| Error::io("pack into", folder)(error.into_error()))?;
     let size = tar
         .metadata()
-        .map_err(Error::io("pack into", &place))?
+        .map_err(Error::io("pack into", folder))?
         .len();
     Ok(Packed {
         tar,
