@@ -4,7 +4,7 @@
 //! seed is; the drive is an ext4 image that is only read.
 //!
 //! ```text
-//!   seeded    /baseline/tree (read-only) -lower--\
+//!   seeded    /baseline/tree (read-only) --lower---\
 //!                                                   overlay --> /newroot/workspace
 //!             /scratch/workspace/upper ----upper---/
 //!   unseeded  /scratch/workspace/upper ----bind---------------> /newroot/workspace

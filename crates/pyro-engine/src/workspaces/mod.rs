@@ -141,8 +141,13 @@ impl Workspaces {
             name: "create",
             fields: vec![("workspace_id", folder.id.clone())],
         });
-        let linked = baseline.map_or(Ok(()), |baseline| {
-            baselines.link(&baseline.key, &folder.baseline())
+        let linked = source.zip(baseline).map_or(Ok(()), |(source, baseline)| {
+            let link = || baselines.link(&baseline.key, &folder.baseline());
+            // A prune beside this may have taken what nobody held yet.
+            link().or_else(|_| {
+                baselines.ensure(&source, events, cancel)?;
+                link()
+            })
         });
         let made = linked.and_then(|()| self.start_in(&folder, events, cancel));
         if made.is_err() {

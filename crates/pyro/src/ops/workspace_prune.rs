@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Delete stopped workspaces that nobody changed for long.
 ///
-/// One that runs is never deleted, however old it is.
+/// One that runs is never deleted, however old it is. Images of seeds that no
+/// workspace has any more go as well, when nobody used them for so long.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspacePruneRequest {
