@@ -13,7 +13,7 @@ use crate::reply::failed;
 use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
 use crate::{clock, freeze, reader};
-use pyro_proto::messages::{Configure, Configured, Failed};
+use pyro_proto::messages::{Configure, Configured, Failed, LEAVING};
 use rustix::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ pub fn run(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> 
             Phase::Fresh => *phase = Phase::Configuring,
             Phase::Ready => return Err(failed("bad_request", "the guest is configured already")),
             Phase::Configuring => return Err(failed("busy", "another configure is under way")),
-            Phase::Leaving => return Err(failed("busy", "the machine is powering off")),
+            Phase::Leaving => return Err(failed(LEAVING, "the machine is powering off")),
         }
     }
     let done = match machine.role {

@@ -9,7 +9,7 @@ use crate::reply::{answer, failed};
 use crate::role::Role;
 use crate::{clock, console, spawn};
 use pyro_proto::Stream;
-use pyro_proto::messages::{Exec, Failed, Reply};
+use pyro_proto::messages::{Exec, Failed, LEAVING, Reply};
 
 /// With less than this left a guest thrashes: its programs are read again and
 /// again from the disk, and no command ends in time.
@@ -30,7 +30,7 @@ pub fn run(machine: &Machine, exec: &Exec, stream: Stream) {
 
 fn start<'a>(machine: &'a Machine, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
     match (*machine.phase(), machine.role) {
-        (Phase::Leaving, _) => return Err(failed("busy", "the machine is powering off")),
+        (Phase::Leaving, _) => return Err(failed(LEAVING, "the machine is powering off")),
         (Phase::Fresh | Phase::Configuring, Role::Guest) => {
             let message = "the guest was not configured yet";
             return Err(failed("not_configured", message));

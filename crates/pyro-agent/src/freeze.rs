@@ -16,7 +16,7 @@
 use crate::machine::{Machine, Phase};
 use crate::reply::{answer, failed};
 use crate::sys;
-use pyro_proto::messages::{DiskThawed, FREEZE_PATIENCE, Failed, Reply, channel};
+use pyro_proto::messages::{DiskThawed, FREEZE_PATIENCE, Failed, LEAVING, Reply, channel};
 use pyro_proto::{Incoming, Stream};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
@@ -66,7 +66,7 @@ pub fn run(machine: &Machine, stream: Stream) {
 
 fn disk(machine: &Machine) -> Result<OwnedFd, Failed> {
     if *machine.phase() == Phase::Leaving {
-        return Err(failed("busy", "the machine is powering off"));
+        return Err(failed(LEAVING, "the machine is powering off"));
     }
     let scratch = machine
         .scratch

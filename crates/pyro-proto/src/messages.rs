@@ -220,11 +220,14 @@ pub struct DiskThawed {
     pub trimmed_bytes: u64,
 }
 
+/// Code of a refusal by who is about to end: nothing was done.
+pub const LEAVING: &str = "leaving";
+
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, `internal`; requests about files add those of [`files`].
+    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`].
     pub code: String,
     /// One lower-case sentence that names the thing.
     pub message: String,

@@ -39,7 +39,7 @@ use pyro_proto::messages::diff::DiffTree;
 use pyro_proto::messages::files::{
     ApplyChanges, GetArchive, ListFiles, PutArchive, ReadFile, SearchFiles, WriteFile,
 };
-use pyro_proto::messages::{Failed, Reply};
+use pyro_proto::messages::{Failed, LEAVING, Reply};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -80,7 +80,7 @@ pub fn run(machine: &Machine, wanted: &Wanted, stream: Stream) {
 
 fn start(machine: &Machine) -> Result<Root, Failed> {
     match (*machine.phase(), machine.role) {
-        (Phase::Leaving, _) => return Err(failed("busy", "the machine is powering off")),
+        (Phase::Leaving, _) => return Err(failed(LEAVING, "the machine is powering off")),
         (Phase::Fresh | Phase::Configuring, Role::Guest) => {
             let message = "the guest was not configured yet";
             return Err(failed("not_configured", message));

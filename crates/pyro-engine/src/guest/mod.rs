@@ -23,7 +23,7 @@ pub use output::{Captured, KEPT_BYTES, Output};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
-use pyro_proto::messages::{Configure, Configured, Hello, PROTOCOL, Reply, Request};
+use pyro_proto::messages::{Configure, Configured, Hello, LEAVING, PROTOCOL, Reply, Request};
 use pyro_proto::{Incoming, Link, LinkError, Stream};
 use pyro_vmm::{Machine, VmmError};
 use std::net::Shutdown;
@@ -328,6 +328,9 @@ fn decode(reply: &[u8]) -> Result<Reply> {
         )
     })?;
     match reply {
+        Reply::Failed(failed) if failed.code == LEAVING => {
+            Err(Error::runtime(LEAVING, "the machine was just being stopped").hint("try again"))
+        }
         Reply::Failed(failed) => {
             let error = Error::runtime(
                 "guest_refused",

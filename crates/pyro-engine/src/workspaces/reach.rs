@@ -20,7 +20,7 @@ use super::supervisor::wire::Request;
 use super::{Workspaces, journal, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
-use crate::guest::files::LEAVING;
+use pyro_proto::messages::LEAVING;
 use std::fs::File;
 use std::time::{Duration, Instant};
 

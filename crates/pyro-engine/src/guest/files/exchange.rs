@@ -14,7 +14,7 @@
 //! did not complete.
 
 use crate::error::{Error, Result};
-use pyro_proto::messages::{Failed, Reply, Request, channel};
+use pyro_proto::messages::{Failed, LEAVING, Reply, Request, channel};
 use pyro_proto::{Incoming, Link, LinkError};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -22,8 +22,6 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-/// Code of a refusal by a supervisor that is about to end: nothing was done.
-pub(crate) const LEAVING: &str = "leaving";
 /// How long the agent may say nothing: it may have to hash a large file on a
 /// slow machine.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -184,7 +182,6 @@ pub fn refusal(failed: &Failed) -> Error {
         "incomplete" => Error::runtime("source_changed", words).hint("try again"),
         "no_space" => Error::runtime("guest_no_space", words).hint("free space in the guest"),
         "io" => Error::runtime("guest_io", words).hint("look at it with a command in the guest"),
-        // A supervisor's word, not an agent's: nothing was done.
         LEAVING => Error::runtime(LEAVING, words).hint("try again"),
         // The supervisor's own word, not the agent's.
         "guest_halted" => Error::runtime("guest_halted", words)

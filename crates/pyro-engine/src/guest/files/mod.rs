@@ -19,7 +19,7 @@ mod lines;
 use super::Guest;
 use crate::error::Result;
 use crate::events::Cancel;
-pub(crate) use exchange::{Fault, LEAVING};
+pub(crate) use exchange::Fault;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{
     Applied, ApplyChanges, Deleted, Entry, FileRead, GetArchive, ListFiles, Listed, Match, Packed,

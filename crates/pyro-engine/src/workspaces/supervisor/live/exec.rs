@@ -16,6 +16,7 @@ use crate::workspaces::payloads::{CommandState, LastCommand};
 use crate::workspaces::state::Phase;
 use crate::workspaces::supervisor::wire::Account;
 use crate::workspaces::{journal, unix_now};
+use pyro_proto::messages::LEAVING;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -126,7 +127,23 @@ impl Live {
             tracing::warn!("command {} is not in the log: {error}", underway.id);
         }
         self.running.remove(underway.id);
-        finished.map(|_| self.account(underway.id, underway.entry()))
+        finished
+            .map(|_| self.account(underway.id, underway.entry()))
+            .map_err(|error| self.begun(&work.guest, error))
+    }
+
+    /// What went wrong with a command that has its number. Its standard input
+    /// may be read already, so it is no refusal after which the client asks
+    /// again by itself.
+    fn begun(&self, guest: &Arc<Guest>, error: Error) -> Error {
+        if error.code != LEAVING && (self.is_current(guest) || error.code == "cancelled") {
+            return error;
+        }
+        Error::runtime(
+            "guest_gone",
+            "the workspace was stopped while the command was under way",
+        )
+        .hint("start the workspace and run it again")
     }
 
     fn is_current(&self, guest: &Arc<Guest>) -> bool {
