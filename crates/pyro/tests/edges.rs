@@ -3,11 +3,12 @@
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::BTreeSet;
 
-const ALLOWED: [(&str, &str); 7] = [
+const ALLOWED: [(&str, &str); 8] = [
     ("pyro-cli", "pyro"),
     ("pyro", "pyro-engine"),
     ("pyro-engine", "pyro-vmm"),
     ("pyro-engine", "pyro-proto"),
+    ("pyro-engine", "pyro-gateway"),
     ("pyro-agent", "pyro-proto"),
     // The developers' lab boots a machine as the engine does; nothing uses it.
     ("pyro-lab", "pyro-engine"),
