@@ -71,6 +71,12 @@ impl Group {
         file.ok().map(OwnedFd::from)
     }
 
+    /// Whether a process is left in it.
+    pub fn is_populated(&self) -> bool {
+        let events = std::fs::read_to_string(self.path.join("cgroup.events"));
+        events.is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
+    }
+
     /// Ends every process in it.
     pub fn kill(&self) {
         let _ = std::fs::write(self.path.join("cgroup.kill"), "1");

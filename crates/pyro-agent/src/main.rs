@@ -33,6 +33,7 @@ mod reply;
 mod role;
 mod root;
 mod server;
+mod shell;
 mod spawn;
 mod sys;
 mod transport;

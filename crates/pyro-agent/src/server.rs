@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, freeze, keeper, poweroff, reader, warm};
+use crate::{configure, console, exec, freeze, keeper, poweroff, reader, shell, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -151,6 +151,10 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::Exec(exec)) => {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);
+        }
+        Ok(Request::OpenShell(wanted)) => {
+            machine.started.store(true, Ordering::SeqCst);
+            shell::run(machine, &wanted, stream);
         }
         Ok(Request::Configure(wanted)) => {
             let reply = configure::run(machine, &wanted);

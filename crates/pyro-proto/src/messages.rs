@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod files;
+pub mod shells;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ pub mod channel {
     pub const STDOUT: u8 = 1;
     /// Agent to host: the command's standard error.
     pub const STDERR: u8 = 2;
-    /// Host to agent: each byte is a signal number for the command's process group.
+    /// Host to agent: each byte is a signal number for the command's process
+    /// group; of a shell, see [`super::shells`].
     pub const SIGNAL: u8 = 3;
 }
 
@@ -66,6 +68,8 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// Start an interactive shell on a terminal.
+    OpenShell(shells::OpenShell),
     /// List files below the workspace.
     ListFiles(files::ListFiles),
     /// Read a file.
@@ -158,6 +162,8 @@ pub enum Reply {
     WarmedUp,
     /// To [`Request::Exec`].
     Exited(Exited),
+    /// To [`Request::OpenShell`].
+    ShellEnded(shells::ShellEnded),
     /// To [`Request::ListFiles`].
     Listed(files::Listed),
     /// To [`Request::ReadFile`].

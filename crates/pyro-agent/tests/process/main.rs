@@ -4,6 +4,7 @@ mod archives;
 mod diff;
 mod host;
 mod many_files;
+mod shells;
 mod single_files;
 mod workspace;
 
