@@ -111,7 +111,7 @@ fn a_signal_reaches_the_foreground_job_and_not_the_shell() {
     shell.control(Control::Signal(2));
     shell.until("pyro$ ");
     shell.type_in("echo code=$?\n");
-    shell.until("\r\ncode=130");
+    shell.until("\rcode=130");
     shell.until("pyro$ ");
     shell.control(Control::Signal(9));
     assert_eq!(shell.end().signal, Some(9));
