@@ -10,6 +10,7 @@ use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Re
 use crate::workspaces::disk::payloads as disk;
 use crate::workspaces::files::payloads as files;
 use crate::workspaces::payloads as workspaces;
+use crate::workspaces::shells::payloads as shells;
 use crate::workspaces::snapshots::payloads as snapshots;
 use crate::{Layout, Result, vm_spec};
 use pyro_engine::Environments;
@@ -126,6 +127,14 @@ methods! {
     list_workspace_disk(ops::workspace_disk_list::WorkspaceDiskListRequest) -> disk::DiskList = ops::workspace_disk_list::WorkspaceDiskList;
     read_workspace_disk(ops::workspace_disk_read::WorkspaceDiskReadRequest) -> disk::DiskContent = ops::workspace_disk_read::WorkspaceDiskRead;
     export_workspace_disk(ops::workspace_disk_export::WorkspaceDiskExportRequest) -> disk::DiskExported = ops::workspace_disk_export::WorkspaceDiskExport;
+    open_shell(ops::shell_open::ShellOpenRequest) -> shells::Shell = ops::shell_open::ShellOpen;
+    read_shell(ops::shell_read::ShellReadRequest) -> shells::ShellRead = ops::shell_read::ShellRead;
+    write_shell(ops::shell_write::ShellWriteRequest) -> shells::ShellWritten = ops::shell_write::ShellWrite;
+    signal_shell(ops::shell_signal::ShellSignalRequest) -> shells::ShellSignalled = ops::shell_signal::ShellSignal;
+    resize_shell(ops::shell_resize::ShellResizeRequest) -> shells::Shell = ops::shell_resize::ShellResize;
+    attach_shell(ops::shell_attach::ShellAttachRequest) -> shells::ShellAttached = ops::shell_attach::ShellAttach;
+    list_shells(ops::shell_list::ShellListRequest) -> shells::ShellList = ops::shell_list::ShellList;
+    close_shell(ops::shell_close::ShellCloseRequest) -> shells::ShellClosed = ops::shell_close::ShellClose;
     doctor(ops::doctor::DoctorRequest) -> crate::doctor::Report = ops::doctor::Doctor;
     setup_firecracker(ops::setup_firecracker::SetupFirecrackerRequest) -> ops::setup_firecracker::FirecrackerSetup = ops::setup_firecracker::SetupFirecracker;
     prepare(ops::prepare::PrepareRequest) -> ops::prepare::Prepared = ops::prepare::Prepare;

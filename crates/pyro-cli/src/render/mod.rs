@@ -8,6 +8,7 @@ mod doctor;
 mod environment;
 mod files;
 mod setup;
+mod shell;
 mod snapshot;
 mod summary;
 mod workspace;
@@ -80,6 +81,16 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
             sink.line(&command::summary(response));
+            String::new()
+        }
+        "shell_open" | "shell_write" | "shell_signal" | "shell_resize" | "shell_close" => {
+            sink.line(&shell::summary(operation, response));
+            String::new()
+        }
+        "shell_read" => shell::read(response, sink),
+        "shell_list" => shell::list(response),
+        "shell_attach" => {
+            sink.line(&shell::left(response));
             String::new()
         }
         "workspace_logs" => {

@@ -22,6 +22,7 @@ mod prune;
 mod reach;
 mod record;
 mod seed;
+pub mod shells;
 pub mod snapshots;
 mod state;
 mod store;

@@ -2,6 +2,7 @@
 //!
 //! Owns: a workspace for a test, and finding its processes.
 
+mod attach;
 mod crashes;
 mod diff;
 mod disk;
@@ -11,6 +12,7 @@ mod rounds;
 mod running;
 mod running_ends;
 mod seeds;
+mod shells;
 mod snapshots;
 mod strain;
 mod summary;

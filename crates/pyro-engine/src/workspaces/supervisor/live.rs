@@ -8,6 +8,7 @@
 
 mod exec;
 mod running;
+mod shells;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -46,6 +47,7 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    shells: shells::Shells,
 }
 
 struct Usage {
@@ -87,6 +89,7 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            shells: shells::Shells::default(),
         })
     }
 
@@ -227,6 +230,7 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            running_shell_count: self.shells.running_count(),
             last_error: shown.last_error.clone().or_else(halted),
             ..shown
         }
@@ -273,6 +277,7 @@ impl Live {
             journal::clear(&self.folder)?;
             events::clear(&self.folder)?;
             self.sequence.store(0, Ordering::SeqCst);
+            self.shells.clear();
             self.change(|record| {
                 record.command_count = 0;
                 record.last_command = None;
@@ -384,6 +389,8 @@ impl Live {
             if let Err(error) = self.happened(Happening::StopAsked) {
                 tracing::warn!("the record was not written: {error}");
             }
+            // An interactive shell ignores TERM.
+            self.shells.hang_up();
             guest.power_off();
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {
                 tracing::warn!("the disk was not synced: {error}");

@@ -109,6 +109,7 @@ fn carry_out(
             let wait = Duration::from_secs(wait_seconds);
             value(live.follow(&underway, wait, &events, cancel))
         }
+        Request::Shell(ask) => live.shell(ask, stream, cancel),
         Request::Look {
             id,
             wait_seconds,

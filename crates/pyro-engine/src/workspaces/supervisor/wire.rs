@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::shells::asks::ShellAsk;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,8 @@ pub enum Request {
         /// becomes of the client. None: the client waits, and ends it by going.
         wait_seconds: Option<u64>,
     },
+    /// About shells.
+    Shell(ShellAsk),
     /// Looks at a command.
     Look {
         /// Which one.
