@@ -67,9 +67,8 @@ fn a_session_goes_on_between_calls() {
     shell.until("pyro$ ");
     shell.write("cd /tmp; x=5; tty; stty size; sleep 1; echo \"$PWD-$x-é\"");
     let shown = shell.until("-é\r\n");
-    assert!(shown.ends_with("\n30 120\n/tmp-5-é\n"), "{shown:?}");
+    assert!(shown.contains("\n30 120\n/tmp-5-é\n"), "{shown:?}");
     assert!(shown.starts_with("pyro$ cd /tmp;"), "{shown:?}");
-    shell.until("pyro$ ");
 
     // Raw text has what plain has not, at the same places; a cursor may be
     // anywhere, and reading takes nothing away.
@@ -204,7 +203,7 @@ fn programs_that_draw_and_programs_that_do_not_obey() {
     assert!(shown.contains("\n100%\ndone"), "{shown:?}");
     shell.write(
         "tput smcup; tput clear; tput cup 2 5; printf 'In the mid\"dle'; tput cup 0 0; \
-         tput setaf 1; printf TITLE; read -rsn1; tput rmcup; echo bye",
+         tput setaf 1; printf TIT\"\"LE; read -rsn1; tput rmcup; echo bye",
     );
     let shown = shell.until("TITLE");
     assert!(
