@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::ext4_image::tree::{File as Inode, Meta, Node, Tree};
 use crate::ext4_image::{Contents, Fill};
+use crate::start::disk_copy::next_data;
 use pyro_proto::tar::{Map, Piece};
-use rustix::fs::SeekFrom;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -188,14 +188,7 @@ fn holes(path: &Path, size: u64) -> Result<Map> {
     let file = File::open(path).map_err(failed("open", path))?;
     let mut map = Map::default();
     let mut offset = 0;
-    while offset < size {
-        let begin = match rustix::fs::seek(&file, SeekFrom::Data(offset)) {
-            Ok(begin) => begin,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(error) => return Err(failed("read", path)(error.into())),
-        };
-        let end = rustix::fs::seek(&file, SeekFrom::Hole(begin))
-            .map_err(|error| failed("read", path)(error.into()))?;
+    while let Some((begin, end)) = next_data(&file, offset, size).map_err(failed("read", path))? {
         let end = end.min(size);
         if begin >= end
             || map
