@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod files;
+mod ports;
 mod setup;
 mod snapshot;
 mod summary;
@@ -58,6 +59,9 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "snapshot_create" => snapshot::created(response),
         "snapshot_list" => snapshot::list(response),
         "snapshot_delete" => snapshot::deleted(response),
+        "port_publish" => ports::published(response),
+        "port_list" => ports::list(response),
+        "port_unpublish" => ports::unpublished(response),
         "workspace_list" => workspace::list(response),
         "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
         "workspace_prune" => workspace::pruned(response),

@@ -3,6 +3,7 @@
 //! Owns: which field comes from where. Pure, but for the size of the disk.
 
 use super::payloads::{WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
+use super::ports::payloads::OwnedPort;
 use super::record::Record;
 use super::state::Phase;
 use super::store::Folder;
@@ -58,6 +59,8 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         last_reset_at: record.last_reset_at,
         service_count: 0,
         running_service_count: 0,
+        published_ports: ports(record).to_vec(),
+        stale: false,
         metadata,
     }
 }
@@ -76,7 +79,17 @@ pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
         command_count: record.command_count,
         service_count: 0,
         running_service_count: 0,
+        published_port_count: ports(record).len() as u64,
+        stale: false,
         disk_used_bytes: folder.disk_used_bytes(),
+    }
+}
+
+/// They go with the machine.
+fn ports(record: &Record) -> &[OwnedPort] {
+    match record.phase {
+        Phase::Started => &record.published_ports,
+        _ => &[],
     }
 }
 

@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod ports;
 mod running;
 mod snapshots;
 
@@ -46,6 +47,7 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    ports: ports::Ports,
 }
 
 struct Usage {
@@ -87,6 +89,7 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            ports: ports::Ports::default(),
         })
     }
 
@@ -128,7 +131,8 @@ impl Live {
         } else {
             without_machine
         };
-        Some(most.saturating_sub(usage.last.elapsed()))
+        let last = usage.last.max(self.ports.last_traffic());
+        Some(most.saturating_sub(last.elapsed()))
     }
 
     pub(super) fn wait_until_unused(&self, most: Duration) {
@@ -148,7 +152,11 @@ impl Live {
 
     fn set_guest(&self, guest: Option<Arc<Guest>>) -> Option<Arc<Guest>> {
         let mut slot = self.guest.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut slot, guest)
+        let before = std::mem::replace(&mut *slot, guest);
+        drop(slot);
+        // They led into the machine before.
+        self.ports.close_all();
+        before
     }
 
     pub(super) fn has_machine(&self) -> bool {
@@ -227,6 +235,7 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            published_ports: self.ports.published(),
             last_error: shown.last_error.clone().or_else(halted),
             ..shown
         }
@@ -330,6 +339,7 @@ impl Live {
                     self.change(|record| {
                         record.environment_version = Some(version);
                         record.machine = Some(facts);
+                        record.published_ports.clear();
                         record.stop_reason = None;
                         record.last_error = None;
                         record.last_activity_at = unix_now();

@@ -28,6 +28,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::WarmUp
         | Request::Exec(_)
         | Request::FreezeDisk
+        | Request::Dial(_)
         | Request::PowerOff => None,
     }
 }

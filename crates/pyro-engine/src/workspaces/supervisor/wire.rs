@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::ports::PortWish;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Supervisor to client: events, one JSON object per line.
 pub const EVENTS: u8 = channel::SIGNAL;
 
@@ -81,6 +82,15 @@ pub enum Request {
         cancel: bool,
         /// Whether to send what it wrote, and writes meanwhile.
         output: bool,
+    },
+    /// Opens a port of this host that leads into the guest.
+    PortPublish(PortWish),
+    /// The ports that are open.
+    PortList,
+    /// Closes one that was opened by hand.
+    PortUnpublish {
+        /// On this host.
+        host_port: u16,
     },
 }
 
