@@ -270,11 +270,11 @@ struct Answering {
 }
 
 impl Side for Answering {
-    fn into_socket(&self) -> u8 {
+    fn inward(&self) -> u8 {
         channel::STDIN
     }
 
-    fn out_of_socket(&self) -> u8 {
+    fn outward(&self) -> u8 {
         channel::STDOUT
     }
 

@@ -41,10 +41,10 @@ pub enum End {
 /// Whose connection it is.
 pub trait Side: Send {
     /// Channel whose bytes go into the socket.
-    fn into_socket(&self) -> u8;
+    fn inward(&self) -> u8;
 
     /// Channel that carries the socket's bytes.
-    fn out_of_socket(&self) -> u8;
+    fn outward(&self) -> u8;
 
     /// Whether the other side closes the stream; else this one does.
     fn is_answered(&self) -> bool;
@@ -117,7 +117,7 @@ impl Joint {
         let Some((stream, side)) = &mut self.ends else {
             return Ok(0);
         };
-        let channel = side.into_socket();
+        let channel = side.inward();
         while self.pending.is_empty() {
             match stream.try_take() {
                 Ok(Some(Incoming::Data(of, bytes))) if of == channel => self.pending = bytes,
@@ -174,7 +174,7 @@ impl Joint {
         let Some((stream, side)) = &mut self.ends else {
             return Ok(0);
         };
-        let channel = side.out_of_socket();
+        let channel = side.outward();
         if self.output_over || !self.readable {
             return Ok(0);
         }

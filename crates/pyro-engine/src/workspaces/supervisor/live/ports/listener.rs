@@ -212,11 +212,11 @@ impl Drop for Ticket {
 }
 
 impl Side for Ticket {
-    fn into_socket(&self) -> u8 {
+    fn inward(&self) -> u8 {
         channel::STDOUT
     }
 
-    fn out_of_socket(&self) -> u8 {
+    fn outward(&self) -> u8 {
         channel::STDIN
     }
 
