@@ -71,10 +71,17 @@ impl Group {
         file.ok().map(OwnedFd::from)
     }
 
-    /// Whether a process is left in it.
+    /// Whether a process is in it; one that ended is not.
     pub fn is_populated(&self) -> bool {
-        let events = std::fs::read_to_string(self.path.join("cgroup.events"));
-        events.is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
+        std::fs::read_to_string(self.path.join("cgroup.events"))
+            .is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
+    }
+
+    /// Its processes at this moment.
+    pub fn processes(&self) -> Vec<i32> {
+        let listed = std::fs::read_to_string(self.path.join("cgroup.procs"));
+        let listed = listed.unwrap_or_default();
+        listed.lines().filter_map(|pid| pid.parse().ok()).collect()
     }
 
     /// Ends every process in it.

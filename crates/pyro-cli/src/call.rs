@@ -78,6 +78,9 @@ fn stdin() -> Option<File> {
 }
 
 fn exit_code(row: &Row, request: &Value, response: &Value, json: bool) -> u8 {
+    if let Some(code) = render::service_exit_code(request, response) {
+        return code;
+    }
     // A shell's code is no outcome of reading it, or of closing it.
     let is_told = row.name.starts_with("shell_") && row.name != ATTACH;
     if let Some(code) = response["exit_code"].as_i64().filter(|_| !is_told) {

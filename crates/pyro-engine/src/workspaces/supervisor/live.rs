@@ -7,7 +7,9 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod ports;
 mod running;
+mod services;
 mod shells;
 mod snapshots;
 
@@ -34,6 +36,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+/// The ends of services are on record this soon after their machine's.
+const SERVICES_OVER: Duration = Duration::from_secs(2);
+
 pub(super) struct Live {
     layout: Layout,
     folder: Folder,
@@ -48,6 +53,8 @@ pub(super) struct Live {
     sequence: AtomicU64,
     running: running::Running,
     shells: shells::Shells,
+    services: services::Services,
+    ports: ports::Ports,
 }
 
 struct Usage {
@@ -90,6 +97,8 @@ impl Live {
             over: AtomicBool::new(false),
             running: running::Running::default(),
             shells: shells::Shells::default(),
+            services: services::Services::default(),
+            ports: ports::Ports::default(),
         })
     }
 
@@ -131,7 +140,8 @@ impl Live {
         } else {
             without_machine
         };
-        Some(most.saturating_sub(usage.last.elapsed()))
+        let last = usage.last.max(self.ports.last_traffic());
+        Some(most.saturating_sub(last.elapsed()))
     }
 
     pub(super) fn wait_until_unused(&self, most: Duration) {
@@ -151,7 +161,11 @@ impl Live {
 
     fn set_guest(&self, guest: Option<Arc<Guest>>) -> Option<Arc<Guest>> {
         let mut slot = self.guest.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut slot, guest)
+        let before = std::mem::replace(&mut *slot, guest);
+        drop(slot);
+        // They led into the machine before.
+        self.ports.close_all();
+        before
     }
 
     pub(super) fn has_machine(&self) -> bool {
@@ -172,6 +186,7 @@ impl Live {
         };
         self.set_guest(None);
         let words = guest.last_words();
+        self.services.wait_until_over(SERVICES_OVER);
         self.stopped(StopReason::GuestGone, Some(words));
         self.finish();
     }
@@ -231,6 +246,7 @@ impl Live {
         Workspace {
             running_command_count: self.running.count(),
             running_shell_count: self.shells.running_count(),
+            published_ports: self.ports.published(),
             last_error: shown.last_error.clone().or_else(halted),
             ..shown
         }
@@ -275,6 +291,7 @@ impl Live {
             std::fs::rename(&fresh, self.folder.scratch())
                 .map_err(Error::io("rename into place", &fresh))?;
             journal::clear(&self.folder)?;
+            self.forget_services()?;
             events::clear(&self.folder)?;
             self.sequence.store(0, Ordering::SeqCst);
             self.shells.clear();
@@ -335,6 +352,7 @@ impl Live {
                     self.change(|record| {
                         record.environment_version = Some(version);
                         record.machine = Some(facts);
+                        record.published_ports.clear();
                         record.stop_reason = None;
                         record.last_error = None;
                         record.last_activity_at = unix_now();
@@ -392,6 +410,7 @@ impl Live {
             // An interactive shell ignores TERM.
             self.shells.hang_up();
             guest.power_off();
+            self.services.wait_until_over(SERVICES_OVER);
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {
                 tracing::warn!("the disk was not synced: {error}");
             }

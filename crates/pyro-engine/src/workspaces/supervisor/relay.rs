@@ -28,7 +28,10 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::WarmUp
         | Request::Exec(_)
         | Request::OpenShell(_)
+        | Request::Serve(_)
+        | Request::Probe(_)
         | Request::FreezeDisk
+        | Request::Dial(_)
         | Request::PowerOff => None,
     }
 }
