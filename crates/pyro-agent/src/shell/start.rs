@@ -101,7 +101,7 @@ fn variables(
     Ok(all)
 }
 
-fn folder<'a>(role: Role, wanted: &'a OpenShell) -> Result<Option<&'a str>, Failed> {
+fn folder(role: Role, wanted: &OpenShell) -> Result<Option<&str>, Failed> {
     let folder = match (&wanted.cwd, role) {
         (Some(cwd), _) => cwd.as_str(),
         (None, Role::Process { workspace: false }) => return Ok(None),

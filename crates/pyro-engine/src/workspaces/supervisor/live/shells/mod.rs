@@ -24,6 +24,7 @@ use super::{Live, leaving, lock};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use crate::guest::shell::NewShell;
+use crate::redact::Redactor;
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::shells::asks::{Open, ShellAsk, check_size};
 use crate::workspaces::shells::payloads::{Shell as Payload, ShellList};
@@ -236,7 +237,8 @@ impl Live {
         };
         drop(room);
         let watched = shell.clone();
-        std::thread::spawn(move || watched.watch(&guest, Intake::default()));
+        let intake = Intake::new(&Redactor::none());
+        std::thread::spawn(move || watched.watch(&guest, intake));
         self.touch();
         Ok(shell.payload())
     }
