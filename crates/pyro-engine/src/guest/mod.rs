@@ -15,6 +15,7 @@ mod freeze;
 mod halt;
 mod lost;
 mod output;
+mod secrets;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};

@@ -3,6 +3,7 @@
 //! Owns: the shapes. Refuses: behaviour.
 
 pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
+pub use super::secrets::{SourceKind, WorkspaceSecret};
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,9 @@ pub struct Workspace {
     pub workspace_path: String,
     /// What `/workspace` began with.
     pub workspace_seed: WorkspaceSeed,
+    /// Its secrets, sorted by name; never their values.
+    #[serde(default)]
+    pub secrets: Vec<WorkspaceSecret>,
     /// Commands since the last reset.
     pub command_count: u64,
     /// Those that run just now.

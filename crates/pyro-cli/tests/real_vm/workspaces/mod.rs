@@ -10,6 +10,7 @@ mod life;
 mod rounds;
 mod running;
 mod running_ends;
+mod secrets;
 mod seeds;
 mod snapshots;
 mod strain;

@@ -8,6 +8,7 @@
 
 mod exec;
 mod running;
+mod secrets;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -18,6 +19,7 @@ use crate::layout::Layout;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::snapshots::SnapshotName;
 use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
@@ -46,6 +48,7 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    secrets: Secrets,
 }
 
 struct Usage {
@@ -74,8 +77,8 @@ impl Live {
         Ok(Self {
             environments: Environments::new(layout),
             layout: layout.clone(),
-            folder,
             sequence: AtomicU64::new(record.command_count),
+            secrets: Secrets::load(&folder, &record)?,
             record: Mutex::new(record),
             guest: RwLock::new(None),
             life: Mutex::new(()),
@@ -87,6 +90,7 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            folder,
         })
     }
 
@@ -209,7 +213,7 @@ impl Live {
                 record.phase = phase;
             }
             record.stop_reason = Some(reason);
-            record.last_error = error;
+            record.last_error = error.map(|error| self.redactor().text(&error));
         });
         if let Err(error) = saved {
             // The next look mends it: a record without a supervisor is stopped.
@@ -322,6 +326,8 @@ impl Live {
         let booted =
             self.boot_machine(scratch, events, cancel)
                 .and_then(|(guest, version, facts)| {
+                    // Before anything can run in it.
+                    self.install_secrets(&guest, cancel)?;
                     self.set_guest(Some(Arc::new(guest)));
                     // The main thread has to watch another machine now.
                     self.wake_up();

@@ -27,6 +27,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::Configure(_)
         | Request::WarmUp
         | Request::Exec(_)
+        | Request::InstallSecrets(_)
         | Request::FreezeDisk
         | Request::PowerOff => None,
     }

@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::secrets::SecretEnv;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Supervisor to client: events, one JSON object per line.
 pub const EVENTS: u8 = channel::SIGNAL;
 
@@ -70,6 +71,9 @@ pub enum Request {
         /// How long the answer waits for its end; it goes on then, whatever
         /// becomes of the client. None: the client waits, and ends it by going.
         wait_seconds: Option<u64>,
+        /// Secrets it gets in variables.
+        #[serde(default)]
+        secret_env: Vec<SecretEnv>,
     },
     /// Looks at a command.
     Look {
