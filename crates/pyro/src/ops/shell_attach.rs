@@ -2,6 +2,7 @@
 //! of the Python package.
 
 use super::shell_open::workspace_path;
+use crate::secret_env::SecretEnvs;
 use crate::workspaces::shells::{Attach, payloads};
 use crate::{Context, Effect, Operation, Pyro, Result};
 use schemars::JsonSchema;
@@ -28,6 +29,10 @@ pub struct ShellAttachRequest {
     #[arg(long, value_name = "PATH", default_value_t = workspace_path())]
     #[serde(default = "workspace_path")]
     pub cwd: String,
+    /// Secrets it gets in variables: the secret's name to the variable's
+    #[command(flatten)]
+    #[serde(default)]
+    pub secret_env: SecretEnvs,
 }
 
 /// `pyro workspace shell attach`.
@@ -49,6 +54,7 @@ impl Operation for ShellAttach {
         let attach = Attach {
             shell_id: request.shell_id,
             cwd: request.cwd,
+            secret_env: request.secret_env.0,
         };
         pyro.workspaces.attach_shell(
             &request.workspace_id,

@@ -1,5 +1,6 @@
 //! `pyro workspace shell open`.
 
+use crate::secret_env::SecretEnvs;
 use crate::workspaces::shells::asks::Open;
 use crate::workspaces::shells::{COLS, ROWS, payloads};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -34,6 +35,10 @@ pub struct ShellOpenRequest {
     #[serde(default = "rows")]
     #[schemars(range(min = 1, max = 200))]
     pub rows: u16,
+    /// Secrets it gets in variables: the secret's name to the variable's
+    #[command(flatten)]
+    #[serde(default)]
+    pub secret_env: SecretEnvs,
 }
 
 pub(super) fn workspace_path() -> String {
@@ -59,6 +64,7 @@ impl Operation for ShellOpen {
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace shell open demo",
         "pyro workspace shell open demo --cwd /workspace/src --cols 100 --rows 40 --id-only",
+        "pyro workspace shell open demo --secret-env TOKEN=API_TOKEN",
     ];
     const ONLY: Option<(&'static str, &'static str)> = Some(("id-only", "shell_id"));
     type Request = ShellOpenRequest;
@@ -69,6 +75,7 @@ impl Operation for ShellOpen {
             cwd: request.cwd,
             cols: request.cols,
             rows: request.rows,
+            secret_env: request.secret_env.0,
         };
         pyro.workspaces
             .open_shell(&request.workspace_id, &open, context.events, context.cancel)

@@ -12,6 +12,7 @@ mod ports;
 mod rounds;
 mod running;
 mod running_ends;
+mod secrets;
 mod seeds;
 mod services;
 mod shells;

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::vms::checks;
+use crate::workspaces::secrets::{self, SecretEnv};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -63,6 +64,8 @@ pub struct Open {
     pub cols: u16,
     /// Rows of its terminal, [`ROWS_RANGE`].
     pub rows: u16,
+    /// Secrets it gets in variables.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 /// What to read.
@@ -154,9 +157,10 @@ pub fn check_size(cols: u16, rows: u16) -> Result<()> {
 
 impl Open {
     /// # Errors
-    /// `out_of_range`, `invalid_path`.
+    /// `out_of_range`, `invalid_path`, `invalid_secret_env`.
     pub fn check(&self) -> Result<()> {
         check_size(self.cols, self.rows)?;
+        secrets::check_mapping(&self.secret_env)?;
         if self.cwd.starts_with('/') && !self.cwd.contains('\0') {
             return Ok(());
         }
@@ -252,6 +256,7 @@ mod tests {
             cwd: cwd.into(),
             cols,
             rows: 30,
+            secret_env: Vec::new(),
         };
         assert!(open("/workspace", 120).check().is_ok());
         assert_eq!(open("src", 120).check().unwrap_err().code, "invalid_path");

@@ -16,6 +16,7 @@ use super::{COLS, ROWS};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::workspaces::Workspaces;
+use crate::workspaces::secrets::SecretEnv;
 use crate::workspaces::supervisor::wire::Request;
 use pyro_proto::messages::channel;
 use pyro_proto::messages::shells::Control;
@@ -54,6 +55,8 @@ pub struct Attach {
     pub shell_id: Option<String>,
     /// Working folder of one that is opened.
     pub cwd: String,
+    /// Secrets that one which is opened gets in variables.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 impl Workspaces {
@@ -79,6 +82,7 @@ impl Workspaces {
                 cwd: attach.cwd.clone(),
                 cols,
                 rows,
+                secret_env: attach.secret_env.clone(),
             };
             self.open_shell(wanted, &open, events, cancel)
         };

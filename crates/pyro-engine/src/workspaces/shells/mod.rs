@@ -17,12 +17,12 @@ mod raw_terminal;
 pub use attach::Attach;
 pub use raw_terminal::restore as restore_terminal;
 
-use super::Workspaces;
 use super::payloads::WorkspaceState;
 use super::reach::decode;
 use super::store::Folder;
 use super::supervisor::client::Session;
 use super::supervisor::wire::Request;
+use super::{Workspaces, secrets};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use asks::{INPUT_PIECE_BYTES, Open, Read, ShellAsk, Signal, check_input, check_size};
@@ -43,6 +43,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `out_of_range`, `invalid_path`, `missing_cwd`, `too_many_shells`,
+    /// `invalid_secret_env`, `unknown_secret`, `secret_no_text`,
     /// `wrong_state`, `cancelled`; everything that can happen to a machine.
     pub fn open_shell(
         &self,
@@ -53,6 +54,10 @@ impl Workspaces {
     ) -> Result<Shell> {
         open.check()?;
         let folder = self.store.find(wanted)?;
+        if !open.secret_env.is_empty() {
+            // Before a machine is started for it.
+            secrets::known(&folder.load()?, &open.secret_env)?;
+        }
         let request = Request::Shell(ShellAsk::Open(open.clone()));
         let called = self.on_machine(&folder, events, cancel, |session| {
             session.call(&request, None, events, cancel)

@@ -9,6 +9,7 @@
 mod exec;
 mod ports;
 mod running;
+mod secrets;
 mod services;
 mod shells;
 mod snapshots;
@@ -21,6 +22,7 @@ use crate::layout::Layout;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::snapshots::SnapshotName;
 use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
@@ -55,6 +57,7 @@ pub(super) struct Live {
     shells: shells::Shells,
     services: services::Services,
     ports: ports::Ports,
+    secrets: Secrets,
 }
 
 struct Usage {
@@ -83,8 +86,8 @@ impl Live {
         Ok(Self {
             environments: Environments::new(layout),
             layout: layout.clone(),
-            folder,
             sequence: AtomicU64::new(record.command_count),
+            secrets: Secrets::load(&folder, &record)?,
             record: Mutex::new(record),
             guest: RwLock::new(None),
             life: Mutex::new(()),
@@ -99,6 +102,7 @@ impl Live {
             shells: shells::Shells::default(),
             services: services::Services::default(),
             ports: ports::Ports::default(),
+            folder,
         })
     }
 
@@ -227,7 +231,7 @@ impl Live {
                 record.phase = phase;
             }
             record.stop_reason = Some(reason);
-            record.last_error = error;
+            record.last_error = error.map(|error| self.redactor().text(&error));
         });
         if let Err(error) = saved {
             // The next look mends it: a record without a supervisor is stopped.
@@ -344,6 +348,8 @@ impl Live {
         let booted =
             self.boot_machine(scratch, events, cancel)
                 .and_then(|(guest, version, facts)| {
+                    // Before anything can run in it.
+                    self.install_secrets(&guest, cancel)?;
                     self.set_guest(Some(Arc::new(guest)));
                     // The main thread has to watch another machine now.
                     self.wake_up();

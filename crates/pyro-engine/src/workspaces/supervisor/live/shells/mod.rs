@@ -24,7 +24,6 @@ use super::{Live, leaving, lock};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use crate::guest::shell::NewShell;
-use crate::redact::Redactor;
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::shells::asks::{Open, ShellAsk, check_size};
 use crate::workspaces::shells::payloads::{Shell as Payload, ShellList};
@@ -202,12 +201,14 @@ impl Live {
         wanted.check()?;
         let guest = self.guest_for_command()?;
         let room = self.shells.room(&self.folder.id)?;
+        let env = self.secret_env(&wanted.secret_env)?;
+        self.refresh_secrets(&guest, &wanted.secret_env, cancel)?;
         let (cols, rows) = (wanted.cols, wanted.rows);
         let new = NewShell {
             cols,
             rows,
             cwd: &wanted.cwd,
-            env: BTreeMap::new(),
+            env,
         };
         let stream = guest.open_shell(new, cancel)?;
         let shell = {
@@ -237,7 +238,7 @@ impl Live {
         };
         drop(room);
         let watched = shell.clone();
-        let intake = Intake::new(&Redactor::none());
+        let intake = Intake::new(&self.redactor());
         std::thread::spawn(move || watched.watch(&guest, intake));
         self.touch();
         Ok(shell.payload())
