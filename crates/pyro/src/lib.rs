@@ -21,6 +21,7 @@ pub mod command_line;
 pub mod labels;
 pub mod operation;
 pub mod ops;
+mod published_ports;
 mod text_or_file;
 mod vm_spec;
 

@@ -21,6 +21,7 @@ use crate::guest::{Guest, Serving};
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::events::{self, Done};
 use crate::workspaces::payloads::LogStream;
+use crate::workspaces::ports::Owner;
 use crate::workspaces::services::log::Log;
 use crate::workspaces::services::payloads::{Service, ServiceState};
 use crate::workspaces::services::policy::Asked;
@@ -127,6 +128,10 @@ impl Services {
 }
 
 impl Running {
+    fn owner(&self) -> Owner {
+        Owner::Service(self.launch.name.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Now> {
         lock(&self.now)
     }
@@ -164,7 +169,7 @@ impl Running {
             if now.is_over() {
                 return;
             }
-            // A call is a wish; the other is only true of one run.
+            // A call is a wish; the others are only true of one run.
             if now.asked.is_none() || why == Asked::ByCall {
                 now.asked = Some(why);
             }
@@ -176,7 +181,7 @@ impl Running {
         };
         // One that is just being started gets its signal from who starts it.
         let ended = |now: &Now| {
-            now.is_over() || (why == Asked::NotReady && (now.run != run || now.process.is_none()))
+            now.is_over() || (why != Asked::ByCall && (now.run != run || now.process.is_none()))
         };
         if self.wait(Instant::now() + GRACE, ended) {
             return;

@@ -53,8 +53,10 @@ impl Live {
                 one.save(&now);
                 continue;
             }
+            drop(now);
             let machine_gone = !self.is_current(&one.guest);
-            over(one, &mut now, &End::default(), machine_gone);
+            self.unpublish_owner(&one.owner());
+            over(one, &mut one.lock(), &End::default(), machine_gone);
             return;
         }
     }
@@ -138,6 +140,10 @@ impl Live {
                 Some(pause)
             }
             Next::Over(..) => {
+                drop(now);
+                // Before its name is free for another one.
+                self.unpublish_owner(&one.owner());
+                let mut now = one.lock();
                 over(one, &mut now, &end, machine_gone);
                 let (service, is_first) = (now.service.clone(), !now.started);
                 drop(now);
@@ -173,8 +179,10 @@ fn over(one: &Running, now: &mut Now, end: &End, machine_gone: bool) {
     service.signal = end.signal;
     service.error = match machine_gone {
         true => Some("its machine ended while it ran".into()),
-        false => end.error.clone(),
+        // Why a port of it could not be published is there already.
+        false => end.error.clone().or_else(|| service.error.take()),
     };
+    service.published_ports.clear();
     one.save(now);
 }
 
