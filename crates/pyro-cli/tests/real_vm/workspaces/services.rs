@@ -132,7 +132,7 @@ fn ready_by_what_was_asked_for() {
         (&status["service_count"], &status["running_service_count"]),
         (&5.into(), &4.into())
     );
-    assert_eq!(status["services"][2]["service_name"], "file");
+    assert_eq!(status["services"][1]["service_name"], "file");
     let list = desk.service(&["list", "ready"]).0;
     assert_eq!(
         (&list["count"], &list["running_count"]),
