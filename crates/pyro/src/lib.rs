@@ -22,6 +22,8 @@ pub mod labels;
 pub mod operation;
 pub mod ops;
 mod published_ports;
+pub mod secret_env;
+pub mod secrets;
 mod text_or_file;
 mod vm_spec;
 

@@ -2,6 +2,7 @@
 
 use crate::command_line::CommandLine;
 use crate::published_ports::PublishedPorts;
+use crate::secret_env::SecretEnvs;
 use crate::workspaces::services::payloads::{self, RestartPolicy};
 use crate::workspaces::services::{NewService, WantedReadiness};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -81,6 +82,10 @@ pub struct ServiceStartRequest {
     #[serde(default = "max_restarts")]
     #[schemars(range(min = 0, max = 1000))]
     pub max_restarts: u32,
+    /// Secrets it gets in variables: the secret's name to the variable's
+    #[command(flatten)]
+    #[serde(default)]
+    pub secret_env: SecretEnvs,
     /// Ports of this host, on 127.0.0.1 only, that lead to it once it is ready
     #[command(flatten)]
     #[serde(default)]
@@ -153,6 +158,7 @@ impl Operation for ServiceStart {
             max_restarts: request.max_restarts,
             health_interval_seconds: request.health_interval_seconds,
             ports: request.published_ports.0,
+            secret_env: request.secret_env.0,
         };
         pyro.workspaces.start_service(
             &request.workspace_id,

@@ -27,6 +27,9 @@ while (accept(my $c, $s)) {
 }
 "#;
 
+/// A secret's.
+const VALUE: &str = "t0p-s3cret-v4lue";
+
 impl Desk {
     /// `workspace service …`
     fn service(&self, words: &[&str]) -> (Value, i32) {
@@ -349,9 +352,31 @@ fn those_that_do_not_behave() {
 #[test]
 fn they_outlive_clients_and_end_with_their_supervisor() {
     let desk = Desk::new();
-    let id = desk.create("own");
-    let flags = ["--restart", "on-failure", "--max-restarts", "1"];
-    let (flaky, _) = desk.serve("own", "flaky", &flags, "echo run; sleep 2; exit 9");
+    let secret = format!("TOKEN={VALUE}");
+    let words = [
+        "create",
+        "debian:12",
+        "--name",
+        "own",
+        "--mem-mib",
+        "512",
+        "--secret",
+        &secret,
+    ];
+    let id = desk.done(&words)["workspace_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let flags = [
+        "--restart",
+        "on-failure",
+        "--max-restarts",
+        "1",
+        "--secret-env",
+        "TOKEN=T",
+    ];
+    let line = format!("test $T = {VALUE} && printf 'run %s\\n' $T; sleep 2; exit 9");
+    let (flaky, _) = desk.serve("own", "flaky", &flags, &line);
     says(&flaky, "running", &Value::Null);
 
     let mut client = desk
@@ -396,7 +421,25 @@ fn they_outlive_clients_and_end_with_their_supervisor() {
         (&1.into(), &9.into()),
         "{flaky}"
     );
-    assert_eq!(desk.log("own", "flaky"), "run\nrun\n");
+    let line = "run [REDACTED]\n";
+    assert_eq!(desk.log("own", "flaky"), line.repeat(2));
+    assert!(
+        flaky["command"]
+            .as_str()
+            .unwrap()
+            .contains("test $T = [REDACTED]"),
+        "{flaky}"
+    );
+    let folder = desk
+        .place
+        .state()
+        .join("workspaces")
+        .join(&id)
+        .join("services");
+    for file in std::fs::read_dir(folder).unwrap().flatten() {
+        let kept = std::fs::read(file.path()).unwrap();
+        assert!(!text(&kept).contains(VALUE), "{:?}", file.path());
+    }
 
     let before = processes(&id);
     let pid = i32::try_from(supervisor(&id).unwrap()).unwrap();

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::vms::checks;
 use crate::workspaces::names;
 use crate::workspaces::ports::PortWish;
+use crate::workspaces::secrets::{self, SecretEnv};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -46,6 +47,8 @@ pub struct NewService {
     pub health_interval_seconds: Option<u64>,
     /// Ports of this host that lead to it.
     pub ports: Vec<PortWish>,
+    /// Secrets of the workspace that it gets in variables.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 /// The same, checked, on its way to the supervisor.
@@ -61,6 +64,8 @@ pub(in crate::workspaces) struct Launch {
     pub max_restarts: u32,
     pub health_interval_seconds: Option<u64>,
     pub ports: Vec<PortWish>,
+    /// Names, no values.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 impl NewService {
@@ -94,6 +99,7 @@ impl NewService {
             }
         }
         check_ports(&self.ports)?;
+        secrets::check_mapping(&self.secret_env)?;
         Ok(Launch {
             name,
             command: self.command.clone(),
@@ -105,6 +111,7 @@ impl NewService {
             max_restarts: self.max_restarts,
             health_interval_seconds: self.health_interval_seconds,
             ports: self.ports.clone(),
+            secret_env: self.secret_env.clone(),
         })
     }
 }

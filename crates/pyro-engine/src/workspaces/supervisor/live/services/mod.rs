@@ -25,6 +25,7 @@ use crate::workspaces::ports::Owner;
 use crate::workspaces::services::log::Log;
 use crate::workspaces::services::payloads::{Service, ServiceState};
 use crate::workspaces::services::policy::Asked;
+use crate::workspaces::services::readiness;
 use crate::workspaces::services::record::{self, Room};
 use crate::workspaces::services::{self, Launch};
 use crate::workspaces::state::Phase;
@@ -209,7 +210,9 @@ impl Live {
         gone: &Cancel,
     ) -> Result<Service> {
         let guest = self.guest_for_command()?;
-        let running = self.register(launch, guest)?;
+        let env = self.secret_env(&launch.secret_env)?;
+        self.refresh_secrets(&guest, &launch.secret_env, gone)?;
+        let running = self.register(launch, env, guest)?;
         let (live, one) = (self.clone(), running.clone());
         std::thread::spawn(move || live.run_service(&one));
         self.touch();
@@ -233,7 +236,12 @@ impl Live {
 
     /// Gives it its name and its files. When the machine changed meanwhile
     /// nothing is done.
-    fn register(&self, launch: Launch, guest: Arc<Guest>) -> Result<Arc<Running>> {
+    fn register(
+        &self,
+        launch: Launch,
+        env: BTreeMap<String, String>,
+        guest: Arc<Guest>,
+    ) -> Result<Arc<Running>> {
         // Held to the end: a reset forgets services only when it has said here
         // that it is under way.
         let record = lock(&self.record);
@@ -245,19 +253,23 @@ impl Live {
         self.services
             .admit(&launch.name, names.len(), &self.folder.id)?;
         let mode = record.machine.as_ref();
+        let redactor = self.redactor();
         let service = Service {
             workspace_id: self.folder.id.clone(),
             service_name: launch.name.clone(),
             state: ServiceState::Running,
-            command: launch.command.clone(),
-            cwd: launch.cwd.clone(),
+            command: redactor.text(&launch.command),
+            cwd: redactor.text(&launch.cwd),
             started_at: unix_now(),
             ended_at: None,
             exit_code: None,
             signal: None,
             pid: None,
             execution_mode: mode.map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
-            readiness: launch.readiness.clone(),
+            readiness: launch
+                .readiness
+                .as_ref()
+                .map(|one| readiness::shown(one, &redactor)),
             ready_at: None,
             stop_reason: None,
             error: None,
@@ -275,7 +287,7 @@ impl Live {
         let path = self.folder.file("services");
         room.save(&service).map_err(Error::io("write in", &path))?;
         let running = Arc::new(Running {
-            env: BTreeMap::new(),
+            env,
             launch,
             guest,
             room,

@@ -50,7 +50,7 @@ impl Live {
                         return;
                     }
                     // On record with the next change; not one write per look.
-                    now.service.not_ready_because = Some(why);
+                    now.service.not_ready_because = Some(self.redactor().text(&why));
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -77,7 +77,7 @@ impl Live {
             let healthy = Some(found.is_ok());
             if now.service.healthy != healthy {
                 now.service.healthy = healthy;
-                now.service.not_ready_because = found.err();
+                now.service.not_ready_because = found.err().map(|why| self.redactor().text(&why));
                 one.save(&now);
             }
         }
@@ -125,7 +125,7 @@ impl Live {
                 Ok(port) => published.push(port),
                 Err(error) => {
                     self.take_back(one, &published);
-                    one.lock().service.error = Some(error.message);
+                    one.lock().service.error = Some(self.redactor().text(&error.message));
                     return None;
                 }
             }
