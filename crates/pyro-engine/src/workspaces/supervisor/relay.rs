@@ -27,8 +27,11 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::Configure(_)
         | Request::WarmUp
         | Request::Exec(_)
+        | Request::Serve(_)
+        | Request::Probe(_)
         | Request::InstallSecrets(_)
         | Request::FreezeDisk
+        | Request::Dial(_)
         | Request::PowerOff => None,
     }
 }

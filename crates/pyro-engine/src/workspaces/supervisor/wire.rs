@@ -18,7 +18,9 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::ports::PortWish;
 use crate::workspaces::secrets::SecretEnv;
+use crate::workspaces::services::Launch;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -75,6 +77,13 @@ pub enum Request {
         #[serde(default)]
         secret_env: Vec<SecretEnv>,
     },
+    /// Starts a service; the answer is the service once it is ready or has failed.
+    ServiceStart(Launch),
+    /// Ends a service; the answer is the service.
+    ServiceStop {
+        /// Which one.
+        name: String,
+    },
     /// Looks at a command.
     Look {
         /// Which one.
@@ -85,6 +94,15 @@ pub enum Request {
         cancel: bool,
         /// Whether to send what it wrote, and writes meanwhile.
         output: bool,
+    },
+    /// Opens a port of this host that leads into the guest.
+    PortPublish(PortWish),
+    /// The ports that are open.
+    PortList,
+    /// Closes one that was opened by hand.
+    PortUnpublish {
+        /// On this host.
+        host_port: u16,
     },
 }
 
