@@ -11,9 +11,11 @@
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
 //! | a shell's line written and its answer read | `exec` of the line |
 //! | a tool's work over a seed | the same on a plain ext4 |
+//! | output of 100 MB with secrets taken out | the same without secrets |
 
 #[path = "../start/pairs.rs"]
 mod pairs;
+mod secrets;
 mod seeds;
 mod shells;
 mod tools;
@@ -112,7 +114,12 @@ fn main() {
         rounds,
     };
     desk.show(pairs::HEADING);
+    // One part alone: PYRO_BENCH_ONLY=secrets.
+    if std::env::var("PYRO_BENCH_ONLY").is_ok_and(|only| only == "secrets") {
+        return secrets::rows(&desk);
+    }
     shells::rows(&desk);
     seeds::rows(&desk);
     tools::rows(&desk);
+    secrets::rows(&desk);
 }

@@ -16,6 +16,7 @@ use crate::guest::files::Fault;
 use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
 use crate::layout::Layout;
 use crate::workspaces::reach::decode;
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::store::Folder;
 use pyro_proto::messages::{Hello, channel};
 use pyro_proto::{Incoming, Link, LinkError, Stream};
@@ -356,7 +357,19 @@ pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
             format!("no supervisor for workspace {}: {what}", folder.id),
         )
     };
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    // It lives on, and its environment can be read for as long.
+    if let Ok(secrets) = folder
+        .load()
+        .and_then(|record| Secrets::load(folder, &record))
+    {
+        for (name, value) in std::env::vars_os() {
+            if secrets.are_in(value.as_encoded_bytes()) {
+                command.env_remove(name);
+            }
+        }
+    }
+    let mut child = command
         .args(["supervise", &folder.id])
         .env("PYRO_STATE_DIR", &layout.state)
         .env("PYRO_ENVIRONMENT_CACHE_DIR", &layout.cache)
