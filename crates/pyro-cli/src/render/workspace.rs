@@ -118,7 +118,7 @@ pub(super) fn labels(labels: &Value, between: &str) -> String {
 
 /// All workspaces as a table.
 pub fn list(list: &Value) -> String {
-    let rows: Vec<[String; 8]> = list["workspaces"]
+    let rows: Vec<[String; 9]> = list["workspaces"]
         .as_array()
         .into_iter()
         .flatten()
@@ -129,6 +129,7 @@ pub fn list(list: &Value) -> String {
                 state(row),
                 text(row, "environment"),
                 text(row, "command_count"),
+                text(row, "running_shell_count"),
                 text(row, "published_port_count"),
                 bytes(&row["disk_used_bytes"]),
                 ago(&row["last_activity_at"]),
@@ -145,6 +146,7 @@ pub fn list(list: &Value) -> String {
                 "STATE",
                 "ENVIRONMENT",
                 "COMMANDS",
+                "SHELLS",
                 "PORTS",
                 "DISK",
                 "LAST ACTIVITY",
