@@ -4,7 +4,7 @@
 //! program. Refuses: defaults, which are the engine's.
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One JSON object on the gateway's standard input. It holds secrets, so it
 /// never is an argument, a variable or a file.
@@ -14,6 +14,10 @@ pub struct Config {
     pub rules: Rules,
     /// Resolvers to ask, as seen from the host.
     pub resolvers: Vec<SocketAddr>,
+    /// Addresses of the host itself, public ones too: no name and no range
+    /// opens them.
+    #[serde(default)]
+    pub own_addresses: Vec<IpAddr>,
     /// Secrets that are put into requests outside the guest.
     pub brokered: Vec<Brokered>,
 }
