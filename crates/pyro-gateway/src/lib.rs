@@ -13,6 +13,9 @@
 //!                   every attempt --JSON line--> whoever started it
 //! ```
 
+mod accept;
+pub mod attempts;
 pub mod config;
 pub mod log;
+pub mod resolver;
 pub mod rules;
