@@ -15,7 +15,14 @@
 
 mod accept;
 pub mod attempts;
+pub mod broker;
 pub mod config;
 pub mod log;
+pub mod names;
+pub mod proxy;
 pub mod resolver;
+pub mod route;
 pub mod rules;
+
+#[cfg(test)]
+mod testbench;
