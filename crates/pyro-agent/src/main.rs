@@ -26,6 +26,7 @@ mod keeper;
 mod machine;
 mod modules;
 mod poweroff;
+mod probe;
 mod process;
 mod pump;
 mod reader;

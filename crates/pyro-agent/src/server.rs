@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, freeze, keeper, poweroff, reader, warm};
+use crate::{configure, console, exec, freeze, keeper, poweroff, probe, reader, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -152,6 +152,11 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);
         }
+        Ok(Request::Serve(exec)) => {
+            machine.started.store(true, Ordering::SeqCst);
+            exec::serve(machine, &exec, stream);
+        }
+        Ok(Request::Probe(wanted)) => probe::run(machine, &wanted, stream),
         Ok(Request::Configure(wanted)) => {
             let reply = configure::run(machine, &wanted);
             answer(stream, &reply.map_or_else(Reply::Failed, Reply::Configured));

@@ -5,6 +5,7 @@
 
 pub mod diff;
 pub mod files;
+pub mod probe;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,6 +67,14 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// Run one command as a service.
+    ///
+    /// Four bytes on [`channel::SIGNAL`], little-endian, tell its process number
+    /// as soon as it runs. What it left behind when it ended is ended with it,
+    /// and the signal KILL reaches everything it started.
+    Serve(Exec),
+    /// Look whether something of a service is there yet.
+    Probe(probe::Probe),
     /// List files below the workspace.
     ListFiles(files::ListFiles),
     /// Read a file.
@@ -156,8 +165,10 @@ pub enum Reply {
     Configured(Configured),
     /// To [`Request::WarmUp`].
     WarmedUp,
-    /// To [`Request::Exec`].
+    /// To [`Request::Exec`] and [`Request::Serve`].
     Exited(Exited),
+    /// To [`Request::Probe`].
+    Probed(probe::Probed),
     /// To [`Request::ListFiles`].
     Listed(files::Listed),
     /// To [`Request::ReadFile`].

@@ -15,11 +15,13 @@ mod freeze;
 mod halt;
 mod lost;
 mod output;
+mod service;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};
 pub use freeze::FrozenDisk;
 pub use output::{Captured, KEPT_BYTES, Output};
+pub(crate) use service::{Heard, Line, Serving};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};

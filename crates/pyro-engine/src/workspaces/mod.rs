@@ -22,6 +22,7 @@ mod prune;
 mod reach;
 mod record;
 mod seed;
+pub mod services;
 pub mod snapshots;
 mod state;
 mod store;

@@ -3,6 +3,7 @@
 //! Owns: the shapes. Refuses: behaviour.
 
 pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
+use super::services::payloads::ServiceRow;
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,8 @@ pub struct Workspace {
     pub service_count: u64,
     /// Those that run.
     pub running_service_count: u64,
+    /// Each, by name.
+    pub services: Vec<ServiceRow>,
     /// Details as text; no key is guaranteed.
     pub metadata: BTreeMap<String, String>,
 }

@@ -17,7 +17,7 @@ use super::state::{Mend, Phase};
 use super::store::Folder;
 use super::supervisor::client::{self, Session};
 use super::supervisor::wire::Request;
-use super::{Workspaces, journal, unix_now, view};
+use super::{Workspaces, journal, services, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use pyro_proto::messages::LEAVING;
@@ -234,6 +234,7 @@ pub(super) fn mend(folder: &Folder, mut record: Record) -> Result<Record> {
     folder.snapshots().sweep();
     // Also those it began and had no time to count: no number is given twice.
     let highest = journal::end_lost(folder, unix_now());
+    services::record::end_lost(folder, unix_now());
     record.command_count = record.command_count.max(highest);
     if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
         record.phase = Phase::Stopped;

@@ -4,6 +4,7 @@
 
 use super::payloads::{WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
 use super::record::Record;
+use super::services::{self, payloads::ServiceRow};
 use super::state::Phase;
 use super::store::Folder;
 use super::unix_now;
@@ -19,6 +20,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         metadata.insert("start_kind".into(), machine.start_kind.clone());
         metadata.insert("confinement".into(), machine.confinement.clone());
     }
+    let services = rows(record, folder);
     Workspace {
         workspace_id: record.workspace_id.clone(),
         name: record.name.clone(),
@@ -56,14 +58,16 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,
-        service_count: 0,
-        running_service_count: 0,
+        service_count: services.len() as u64,
+        running_service_count: services::running(&services),
+        services,
         metadata,
     }
 }
 
 /// One line of a list, from the record alone.
 pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
+    let services = rows(record, folder);
     WorkspaceRow {
         workspace_id: record.workspace_id.clone(),
         name: record.name.clone(),
@@ -74,10 +78,14 @@ pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
         last_activity_at: record.last_activity_at,
         expires_at: expires_at(record),
         command_count: record.command_count,
-        service_count: 0,
-        running_service_count: 0,
+        service_count: services.len() as u64,
+        running_service_count: services::running(&services),
         disk_used_bytes: folder.disk_used_bytes(),
     }
+}
+
+fn rows(record: &Record, folder: &Folder) -> Vec<ServiceRow> {
+    services::rows(folder, state(record.phase) == WorkspaceState::Started)
 }
 
 fn expires_at(record: &Record) -> f64 {

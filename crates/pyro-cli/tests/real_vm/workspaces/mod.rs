@@ -11,6 +11,7 @@ mod rounds;
 mod running;
 mod running_ends;
 mod seeds;
+mod services;
 mod snapshots;
 mod strain;
 mod summary;

@@ -8,6 +8,7 @@
 
 mod exec;
 mod running;
+mod services;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -33,6 +34,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+/// The ends of services are on record this soon after their machine's.
+const SERVICES_OVER: Duration = Duration::from_secs(2);
+
 pub(super) struct Live {
     layout: Layout,
     folder: Folder,
@@ -46,6 +50,7 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    services: services::Services,
 }
 
 struct Usage {
@@ -87,6 +92,7 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            services: services::Services::default(),
         })
     }
 
@@ -169,6 +175,7 @@ impl Live {
         };
         self.set_guest(None);
         let words = guest.last_words();
+        self.services.wait_until_over(SERVICES_OVER);
         self.stopped(StopReason::GuestGone, Some(words));
         self.finish();
     }
@@ -271,6 +278,7 @@ impl Live {
             std::fs::rename(&fresh, self.folder.scratch())
                 .map_err(Error::io("rename into place", &fresh))?;
             journal::clear(&self.folder)?;
+            self.forget_services()?;
             events::clear(&self.folder)?;
             self.sequence.store(0, Ordering::SeqCst);
             self.change(|record| {
@@ -385,6 +393,7 @@ impl Live {
                 tracing::warn!("the record was not written: {error}");
             }
             guest.power_off();
+            self.services.wait_until_over(SERVICES_OVER);
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {
                 tracing::warn!("the disk was not synced: {error}");
             }

@@ -109,6 +109,8 @@ fn carry_out(
             let wait = Duration::from_secs(wait_seconds);
             value(live.follow(&underway, wait, &events, cancel))
         }
+        Request::ServiceStart(launch) => value(live.start_service(launch, cancel)?),
+        Request::ServiceStop { name } => value(live.stop_service(&name)?),
         Request::Look {
             id,
             wait_seconds,
