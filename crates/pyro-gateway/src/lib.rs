@@ -20,6 +20,7 @@ pub mod config;
 pub mod log;
 pub mod names;
 pub mod proxy;
+pub mod registries;
 pub mod resolver;
 pub mod route;
 pub mod rules;
