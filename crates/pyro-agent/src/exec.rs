@@ -29,7 +29,7 @@ fn carry_out(machine: &Machine, exec: &Exec, stream: Stream, is_service: bool) {
     match start(machine, exec, &stream) {
         Ok(mut pump) => {
             if is_service {
-                let pid = pump.into_service().to_le_bytes();
+                let pid = pump.become_service().to_le_bytes();
                 // A host that gave it up is noticed by the pump.
                 let _ = stream.send_some(channel::SIGNAL, &pid);
             }

@@ -16,6 +16,7 @@ mod clock;
 mod configure;
 mod conn;
 mod console;
+mod dial;
 mod environment;
 mod exec;
 mod files;

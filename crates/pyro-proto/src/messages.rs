@@ -3,6 +3,7 @@
 //! Owns: every message type and the protocol version. Refuses: I/O and
 //! policy; defaults and ranges are the engine's.
 
+pub mod dial;
 pub mod diff;
 pub mod files;
 pub mod probe;
@@ -98,6 +99,8 @@ pub enum Request {
     /// channel that it is done; without either for [`FREEZE_PATIENCE`], or
     /// when the stream is lost, the disk goes on by itself.
     FreezeDisk,
+    /// Connect to a port of the guest itself.
+    Dial(dial::Dial),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -187,6 +190,8 @@ pub enum Reply {
     TreeDiffed(diff::TreeDiffed),
     /// To [`Request::FreezeDisk`], when the disk goes on.
     DiskThawed(DiskThawed),
+    /// To [`Request::Dial`], when both directions ended in order.
+    Disconnected,
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -238,7 +243,8 @@ pub const LEAVING: &str = "leaving";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`].
+    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
+    /// connections those of [`dial`].
     pub code: String,
     /// One lower-case sentence that names the thing.
     pub message: String,

@@ -28,7 +28,7 @@ pub(super) struct Service {
 
 impl Pump<'_> {
     /// Makes it one; its process number.
-    pub fn into_service(&mut self) -> i32 {
+    pub fn become_service(&mut self) -> i32 {
         self.service = Some(Service::default());
         self.command.pid.as_raw_nonzero().get()
     }

@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod files;
+mod ports;
 mod service;
 mod setup;
 mod snapshot;
@@ -60,6 +61,9 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "snapshot_create" => snapshot::created(response),
         "snapshot_list" => snapshot::list(response),
         "snapshot_delete" => snapshot::deleted(response),
+        "port_publish" => ports::published(response),
+        "port_list" => ports::list(response),
+        "port_unpublish" => ports::unpublished(response),
         "workspace_list" => workspace::list(response),
         "service_list" => service::list(response),
         "service_start" | "service_status" | "service_stop" => {

@@ -2,7 +2,7 @@
 //!
 //! Owns: the block, the table. Refuses: JSON; commands (command.rs).
 
-use super::text;
+use super::{ports, text};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +27,10 @@ pub fn block(title: &str, workspace: &Value) -> String {
         line("Powered off if unused for", span(seconds));
     }
     line("Network policy", text(workspace, "network_policy"));
+    line(
+        "Published ports",
+        ports::of_workspace(&workspace["published_ports"]),
+    );
     line("Execution mode", text(workspace, "execution_mode"));
     line("Backend", backend(workspace));
     line(
@@ -75,6 +79,9 @@ fn seed(seed: &Value) -> String {
 pub(super) fn state(workspace: &Value) -> String {
     let state = text(workspace, "state");
     match text(workspace, "stop_reason").as_str() {
+        _ if workspace["stale"] == true => {
+            format!("{state} (stale: its supervisor does not answer)")
+        }
         "" | "requested" => state,
         reason => format!("{state} ({})", reason.replace('_', " ")),
     }
@@ -99,7 +106,7 @@ pub(super) fn labels(labels: &Value, between: &str) -> String {
 
 /// All workspaces as a table.
 pub fn list(list: &Value) -> String {
-    let rows: Vec<[String; 7]> = list["workspaces"]
+    let rows: Vec<[String; 8]> = list["workspaces"]
         .as_array()
         .into_iter()
         .flatten()
@@ -107,9 +114,10 @@ pub fn list(list: &Value) -> String {
             [
                 text(row, "workspace_id"),
                 text(row, "name"),
-                text(row, "state"),
+                state(row),
                 text(row, "environment"),
                 text(row, "command_count"),
+                text(row, "published_port_count"),
                 bytes(&row["disk_used_bytes"]),
                 ago(&row["last_activity_at"]),
             ]
@@ -125,6 +133,7 @@ pub fn list(list: &Value) -> String {
                 "STATE",
                 "ENVIRONMENT",
                 "COMMANDS",
+                "PORTS",
                 "DISK",
                 "LAST ACTIVITY",
             ],

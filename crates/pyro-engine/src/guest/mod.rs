@@ -250,6 +250,11 @@ impl Guest {
             .map_err(|error| self.why_lost("passing a request on", &error))
     }
 
+    /// As [`Self::open`], without asking the machine why it failed, which may wait.
+    pub(crate) fn try_open(&self, request: &[u8]) -> std::result::Result<Stream, LinkError> {
+        self.link.open(request)
+    }
+
     /// Why a stream of somebody else's request ended.
     pub(crate) fn why_lost(&self, doing: &str, error: &LinkError) -> Error {
         self.explain(doing, error, &Cancel::default())

@@ -18,6 +18,7 @@ pub mod files;
 mod journal;
 mod names;
 pub mod payloads;
+pub mod ports;
 mod prune;
 mod reach;
 mod record;
@@ -194,10 +195,12 @@ impl Workspaces {
             reset_count: 0,
             last_reset_at: None,
             machine: None,
+            published_ports: Vec::new(),
         })
     }
 
-    /// Those that pass the filter, the last used first. Asks no supervisor.
+    /// Those that pass the filter, the last used first. Reads records; of a
+    /// supervisor it only wants a sign of life, and not for long.
     ///
     /// # Errors
     /// `io` when the folder of all cannot be read.
@@ -239,6 +242,7 @@ impl Workspaces {
                 row.workspace_id.clone(),
             )
         });
+        self.mark_stale(&mut workspaces);
         Ok(WorkspaceList {
             count: workspaces.len(),
             workspaces,
@@ -246,16 +250,12 @@ impl Workspaces {
         })
     }
 
-    /// One, as it is.
+    /// One, as it is; `stale` when its supervisor does not answer in time.
     ///
     /// # Errors
     /// `unknown_workspace`, `ambiguous_name`, `damaged_record`.
     pub fn status(&self, wanted: &str) -> Result<Workspace> {
-        let folder = self.store.find(wanted)?;
-        match self.ask(&folder, &Request::Status)? {
-            Some(workspace) => Ok(workspace),
-            None => self.at_rest(&folder),
-        }
+        self.status_in(&self.store.find(wanted)?)
     }
 
     /// Changes name and labels.

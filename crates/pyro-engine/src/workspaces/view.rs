@@ -3,6 +3,7 @@
 //! Owns: which field comes from where. Pure, but for the size of the disk.
 
 use super::payloads::{WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
+use super::ports::payloads::OwnedPort;
 use super::record::Record;
 use super::services::{self, payloads::ServiceRow};
 use super::state::Phase;
@@ -61,6 +62,8 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         service_count: services.len() as u64,
         running_service_count: services::running(&services),
         services,
+        published_ports: ports(record).to_vec(),
+        stale: false,
         metadata,
     }
 }
@@ -80,12 +83,22 @@ pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
         command_count: record.command_count,
         service_count: services.len() as u64,
         running_service_count: services::running(&services),
+        published_port_count: ports(record).len() as u64,
+        stale: false,
         disk_used_bytes: folder.disk_used_bytes(),
     }
 }
 
 fn rows(record: &Record, folder: &Folder) -> Vec<ServiceRow> {
     services::rows(folder, state(record.phase) == WorkspaceState::Started)
+}
+
+/// They go with the machine.
+fn ports(record: &Record) -> &[OwnedPort] {
+    match record.phase {
+        Phase::Started => &record.published_ports,
+        _ => &[],
+    }
 }
 
 fn expires_at(record: &Record) -> f64 {

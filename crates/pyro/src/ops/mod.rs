@@ -13,6 +13,9 @@ pub mod env_list;
 pub mod env_prune;
 pub mod env_pull;
 pub mod env_verify;
+pub mod port_list;
+pub mod port_publish;
+pub mod port_unpublish;
 pub mod prepare;
 pub mod run;
 pub mod service_list;
@@ -97,6 +100,9 @@ pub static TABLE: &[Row] = &[
     Row::of::<snapshot_create::SnapshotCreate>(),
     Row::of::<snapshot_list::SnapshotList>(),
     Row::of::<snapshot_delete::SnapshotDelete>(),
+    Row::of::<port_publish::PortPublish>(),
+    Row::of::<port_list::PortList>(),
+    Row::of::<port_unpublish::PortUnpublish>(),
     Row::of::<workspace_delete::WorkspaceDelete>(),
     Row::of::<workspace_prune::WorkspacePrune>(),
     Row::of::<vm_create::VmCreate>(),

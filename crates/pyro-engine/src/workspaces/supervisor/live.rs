@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod ports;
 mod running;
 mod services;
 mod snapshots;
@@ -51,6 +52,7 @@ pub(super) struct Live {
     sequence: AtomicU64,
     running: running::Running,
     services: services::Services,
+    ports: ports::Ports,
 }
 
 struct Usage {
@@ -93,6 +95,7 @@ impl Live {
             over: AtomicBool::new(false),
             running: running::Running::default(),
             services: services::Services::default(),
+            ports: ports::Ports::default(),
         })
     }
 
@@ -134,7 +137,8 @@ impl Live {
         } else {
             without_machine
         };
-        Some(most.saturating_sub(usage.last.elapsed()))
+        let last = usage.last.max(self.ports.last_traffic());
+        Some(most.saturating_sub(last.elapsed()))
     }
 
     pub(super) fn wait_until_unused(&self, most: Duration) {
@@ -154,7 +158,11 @@ impl Live {
 
     fn set_guest(&self, guest: Option<Arc<Guest>>) -> Option<Arc<Guest>> {
         let mut slot = self.guest.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut slot, guest)
+        let before = std::mem::replace(&mut *slot, guest);
+        drop(slot);
+        // They led into the machine before.
+        self.ports.close_all();
+        before
     }
 
     pub(super) fn has_machine(&self) -> bool {
@@ -234,6 +242,7 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            published_ports: self.ports.published(),
             last_error: shown.last_error.clone().or_else(halted),
             ..shown
         }
@@ -338,6 +347,7 @@ impl Live {
                     self.change(|record| {
                         record.environment_version = Some(version);
                         record.machine = Some(facts);
+                        record.published_ports.clear();
                         record.stop_reason = None;
                         record.last_error = None;
                         record.last_activity_at = unix_now();

@@ -30,6 +30,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::Serve(_)
         | Request::Probe(_)
         | Request::FreezeDisk
+        | Request::Dial(_)
         | Request::PowerOff => None,
     }
 }

@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::ports::PortWish;
 use crate::workspaces::services::Launch;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
@@ -89,6 +90,15 @@ pub enum Request {
         cancel: bool,
         /// Whether to send what it wrote, and writes meanwhile.
         output: bool,
+    },
+    /// Opens a port of this host that leads into the guest.
+    PortPublish(PortWish),
+    /// The ports that are open.
+    PortList,
+    /// Closes one that was opened by hand.
+    PortUnpublish {
+        /// On this host.
+        host_port: u16,
     },
 }
 
