@@ -39,6 +39,7 @@ mod spawn;
 mod sys;
 mod transport;
 mod tree;
+mod trust;
 mod warm;
 mod workspace;
 mod workspace_mount;

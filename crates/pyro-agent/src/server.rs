@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, warm};
+use crate::{configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, trust, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -182,6 +182,13 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
         Ok(Request::FreezeDisk) => freeze::run(machine, stream),
         Ok(Request::Dial(wanted)) => dial::run(machine, stream, wanted),
+        Ok(Request::TrustAuthority(wanted)) => {
+            let reply = trust::run(machine, &wanted);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, Reply::AuthorityTrusted),
+            );
+        }
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

@@ -7,6 +7,7 @@ pub mod dial;
 pub mod diff;
 pub mod files;
 pub mod probe;
+pub mod trust;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -101,6 +102,8 @@ pub enum Request {
     FreezeDisk,
     /// Connect to a port of the guest itself.
     Dial(dial::Dial),
+    /// Make programs trust one more authority.
+    TrustAuthority(trust::TrustAuthority),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -192,6 +195,8 @@ pub enum Reply {
     DiskThawed(DiskThawed),
     /// To [`Request::Dial`], when both directions ended in order.
     Disconnected,
+    /// To [`Request::TrustAuthority`].
+    AuthorityTrusted(trust::AuthorityTrusted),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.

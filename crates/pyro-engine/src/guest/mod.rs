@@ -16,6 +16,7 @@ mod halt;
 mod lost;
 mod output;
 mod service;
+mod trust;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};

@@ -31,6 +31,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::Probe(_)
         | Request::FreezeDisk
         | Request::Dial(_)
+        | Request::TrustAuthority(_)
         | Request::PowerOff => None,
     }
 }
