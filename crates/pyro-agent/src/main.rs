@@ -34,6 +34,7 @@ mod reader;
 mod reply;
 mod role;
 mod root;
+mod secrets;
 mod server;
 mod spawn;
 mod sys;

@@ -16,7 +16,9 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, trust, warm};
+use crate::{
+    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, trust, warm,
+};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -180,6 +182,13 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::PutArchive(wanted)) => files::run(machine, &Wanted::Put(wanted), stream),
         Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
         Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
+        Ok(Request::InstallSecrets(wanted)) => {
+            let reply = secrets::install(machine, &wanted, &stream);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, |()| Reply::SecretsInstalled),
+            );
+        }
         Ok(Request::FreezeDisk) => freeze::run(machine, stream),
         Ok(Request::Dial(wanted)) => dial::run(machine, stream, wanted),
         Ok(Request::TrustAuthority(wanted)) => {

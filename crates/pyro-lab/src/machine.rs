@@ -110,6 +110,8 @@ impl Lab {
             shell: SETUP,
             timeout: SETUP_TIMEOUT,
             stdin: None,
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: KEPT_BYTES,
         };
         let finished = self.guest.exec(command, &NoEvents, &Cancel::default())?;
@@ -129,6 +131,8 @@ impl Lab {
             shell: &line,
             timeout: job.timeout,
             stdin: stdin.filter(|_| job.stdin),
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: 0,
         };
         let exited = self

@@ -7,6 +7,7 @@ pub mod dial;
 pub mod diff;
 pub mod files;
 pub mod probe;
+pub mod secrets;
 pub mod trust;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,8 @@ pub enum Request {
     GetArchive(files::GetArchive),
     /// Compare the workspace with its seed.
     DiffTree(diff::DiffTree),
+    /// Put the workspace's secrets into the guest's memory.
+    InstallSecrets(secrets::InstallSecrets),
     /// Give freed blocks back and hold the disk still while the host copies it.
     ///
     /// One byte on [`channel::STDOUT`] says that it is still. Each byte on
@@ -191,6 +194,8 @@ pub enum Reply {
     Packed(files::Packed),
     /// To [`Request::DiffTree`].
     TreeDiffed(diff::TreeDiffed),
+    /// To [`Request::InstallSecrets`].
+    SecretsInstalled,
     /// To [`Request::FreezeDisk`], when the disk goes on.
     DiskThawed(DiskThawed),
     /// To [`Request::Dial`], when both directions ended in order.

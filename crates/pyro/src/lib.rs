@@ -21,6 +21,8 @@ pub mod command_line;
 pub mod labels;
 pub mod operation;
 pub mod ops;
+pub mod secret_env;
+pub mod secrets;
 mod text_or_file;
 mod vm_spec;
 

@@ -22,6 +22,7 @@ pub fn block(title: &str, workspace: &Value) -> String {
     line("Last error", text(workspace, "last_error"));
     line("Workspace", text(workspace, "workspace_path"));
     line("Workspace seed", seed(&workspace["workspace_seed"]));
+    line("Secrets", secrets(&workspace["secrets"]));
     line("Last activity", ago(&workspace["last_activity_at"]));
     if let Some(seconds) = workspace["expires_in_seconds"].as_u64() {
         line("Powered off if unused for", span(seconds));
@@ -61,6 +62,28 @@ pub fn block(title: &str, workspace: &Value) -> String {
         );
     }
     lines
+}
+
+fn secrets(secrets: &Value) -> String {
+    let secrets = secrets.as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = secrets.iter().map(|secret| {
+        let hosts = secret["hosts"].as_array().map(Vec::as_slice);
+        let hosts: Vec<_> = hosts
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let only = match hosts.is_empty() {
+            true => String::new(),
+            false => format!(", for {} only", hosts.join(" and ")),
+        };
+        format!(
+            "{} ({}{only})",
+            text(secret, "name"),
+            text(secret, "source_kind")
+        )
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn seed(seed: &Value) -> String {

@@ -15,6 +15,7 @@ mod freeze;
 mod halt;
 mod lost;
 mod output;
+mod secrets;
 mod service;
 mod trust;
 

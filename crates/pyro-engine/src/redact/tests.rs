@@ -38,8 +38,13 @@ fn in_pieces(redactor: &Redactor, text: &[u8], cuts: &[usize]) -> Vec<u8> {
     cuts.sort_unstable();
     cuts.push(text.len());
     let (mut stream, mut out, mut from) = (redactor.stream(), Vec::new(), 0);
-    for cut in cuts {
-        out.append(&mut stream.push(&text[from..cut]));
+    for (turn, cut) in cuts.into_iter().enumerate() {
+        let piece = &text[from..cut];
+        out.append(&mut if turn % 2 == 0 {
+            stream.push(piece)
+        } else {
+            stream.pass(piece.to_vec())
+        });
         from = cut;
     }
     out.append(&mut stream.finish());
@@ -143,16 +148,16 @@ proptest! {
 
 #[test]
 fn ordinary_text_is_not_delayed() {
-    let mut stream = Redactor::new(["hunter2-and-more"]).stream();
+    let mut stream = Redactor::new(["kettle7-and-more"]).stream();
     assert_eq!(stream.push(b"no such thing\n"), b"no such thing\n");
-    assert_eq!(stream.push(b"the hunter went"), b"the hunter went");
-    assert_eq!(stream.push(b" hunt"), b" ");
+    assert_eq!(stream.push(b"the kettle went\n"), b"the kettle went\n");
+    assert_eq!(stream.push(b" kett"), b" ");
     assert_eq!(stream.held(), 4);
     assert_eq!(stream.release(), b"", "a quarter of it may not be shown");
-    assert_eq!(stream.push(b"ing"), b"hunting");
-    assert_eq!(stream.push(b"$ h"), b"$ ");
-    assert_eq!(stream.release(), b"h", "a prompt may end so");
-    assert_eq!(stream.push(b"unter2-and-more$ "), b"[REDACTED]$ ");
+    assert_eq!(stream.push(b"ing"), b"ketting");
+    assert_eq!(stream.push(b"$ k"), b"$ ");
+    assert_eq!(stream.release(), b"k", "a prompt may end so");
+    assert_eq!(stream.push(b"ettle7-and-more$ "), b"[REDACTED]$ ");
     assert_eq!(stream.replaced(), 1);
     assert_eq!(stream.found().collect::<Vec<_>>(), [0]);
 }

@@ -203,6 +203,8 @@ impl OneShot {
                 shell: command,
                 timeout,
                 stdin,
+                env: Default::default(),
+                redactor: Default::default(),
                 kept_bytes: KEPT_BYTES,
             },
             events,

@@ -4,6 +4,7 @@
 
 use super::ports::payloads::OwnedPort;
 pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
+pub use super::secrets::{SourceKind, WorkspaceSecret};
 use super::services::payloads::ServiceRow;
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
@@ -82,6 +83,9 @@ pub struct Workspace {
     pub workspace_path: String,
     /// What `/workspace` began with.
     pub workspace_seed: WorkspaceSeed,
+    /// Its secrets, sorted by name; never their values.
+    #[serde(default)]
+    pub secrets: Vec<WorkspaceSecret>,
     /// Commands since the last reset.
     pub command_count: u64,
     /// Those that run just now.

@@ -5,6 +5,7 @@
 
 use super::payloads::WORKSPACE_PATH;
 use super::ports::payloads::OwnedPort;
+use super::secrets::WorkspaceSecret;
 use super::seed::{Baseline, Source};
 use super::state::Phase;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
@@ -26,6 +27,9 @@ pub struct Record {
     pub spec: Spec,
     #[serde(default)]
     pub seed: WorkspaceSeed,
+    /// Sorted by name.
+    #[serde(default)]
+    pub secrets: Vec<WorkspaceSecret>,
     pub environment_version: Option<String>,
     /// Unix time in seconds, as all times here.
     pub created_at: f64,

@@ -10,6 +10,7 @@
 //! |- scratch.ext4       the disk
 //! |- scratch.new        the disk of a reset, until its machine runs
 //! |- snapshots/         copies of the disk (snapshots/kept.rs)
+//! |- secrets/            values of its secrets (secrets/stored.rs)
 //! |- events.jsonl       what was done besides commands (events/)
 //! |- commands/          the journal (journal/)
 //! |- services/          records and logs of services (services/)

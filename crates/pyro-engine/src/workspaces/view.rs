@@ -53,6 +53,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         accelerator: machine.and_then(|machine| machine.accelerator.clone()),
         workspace_path: WORKSPACE_PATH.into(),
         workspace_seed: record.seed.clone(),
+        secrets: record.secrets.clone(),
         command_count: record.command_count,
         // Its supervisor knows.
         running_command_count: 0,

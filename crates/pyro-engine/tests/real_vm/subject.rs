@@ -178,6 +178,8 @@ pub fn try_run(
             shell,
             timeout,
             stdin: None,
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: KEPT_BYTES,
         },
         &NoEvents,

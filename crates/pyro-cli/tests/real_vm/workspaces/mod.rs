@@ -11,6 +11,7 @@ mod ports;
 mod rounds;
 mod running;
 mod running_ends;
+mod secrets;
 mod seeds;
 mod services;
 mod snapshots;

@@ -9,6 +9,7 @@
 mod exec;
 mod ports;
 mod running;
+mod secrets;
 mod services;
 mod snapshots;
 
@@ -20,6 +21,7 @@ use crate::layout::Layout;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::snapshots::SnapshotName;
 use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
@@ -53,6 +55,7 @@ pub(super) struct Live {
     running: running::Running,
     services: services::Services,
     ports: ports::Ports,
+    secrets: Secrets,
 }
 
 struct Usage {
@@ -81,8 +84,8 @@ impl Live {
         Ok(Self {
             environments: Environments::new(layout),
             layout: layout.clone(),
-            folder,
             sequence: AtomicU64::new(record.command_count),
+            secrets: Secrets::load(&folder, &record)?,
             record: Mutex::new(record),
             guest: RwLock::new(None),
             life: Mutex::new(()),
@@ -96,6 +99,7 @@ impl Live {
             running: running::Running::default(),
             services: services::Services::default(),
             ports: ports::Ports::default(),
+            folder,
         })
     }
 
@@ -224,7 +228,7 @@ impl Live {
                 record.phase = phase;
             }
             record.stop_reason = Some(reason);
-            record.last_error = error;
+            record.last_error = error.map(|error| self.redactor().text(&error));
         });
         if let Err(error) = saved {
             // The next look mends it: a record without a supervisor is stopped.
@@ -339,6 +343,8 @@ impl Live {
         let booted =
             self.boot_machine(scratch, events, cancel)
                 .and_then(|(guest, version, facts)| {
+                    // Before anything can run in it.
+                    self.install_secrets(&guest, cancel)?;
                     self.set_guest(Some(Arc::new(guest)));
                     // The main thread has to watch another machine now.
                     self.wake_up();

@@ -29,6 +29,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::Exec(_)
         | Request::Serve(_)
         | Request::Probe(_)
+        | Request::InstallSecrets(_)
         | Request::FreezeDisk
         | Request::Dial(_)
         | Request::TrustAuthority(_)
