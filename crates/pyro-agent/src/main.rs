@@ -25,6 +25,7 @@ mod init_root;
 mod keeper;
 mod machine;
 mod modules;
+mod network;
 mod poweroff;
 mod process;
 mod pump;

@@ -27,6 +27,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         line("Powered off if unused for", span(seconds));
     }
     line("Network policy", text(workspace, "network_policy"));
+    let rules = &workspace["network_rules"];
+    line("Allowed domains", listed(&rules["allow_domains"]));
+    line("Allowed ranges", listed(&rules["allow_cidrs"]));
     line("Execution mode", text(workspace, "execution_mode"));
     line("Backend", backend(workspace));
     line(
@@ -57,6 +60,12 @@ pub fn block(title: &str, workspace: &Value) -> String {
         );
     }
     lines
+}
+
+fn listed(entries: &Value) -> String {
+    let entries = entries.as_array().into_iter().flatten();
+    let words: Vec<_> = entries.filter_map(Value::as_str).collect();
+    words.join(", ")
 }
 
 fn seed(seed: &Value) -> String {

@@ -17,6 +17,7 @@ mod events;
 pub mod files;
 mod journal;
 mod names;
+pub mod network;
 pub mod payloads;
 mod prune;
 mod reach;
@@ -38,6 +39,7 @@ use crate::Environments;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::Layout;
+use crate::network::NetworkSpec;
 use crate::vms::payloads::BackendChoice;
 use payloads::{
     DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceList, WorkspaceState,
@@ -79,6 +81,8 @@ pub struct NewWorkspace {
     pub labels: BTreeMap<String, String>,
     /// A directory or archive of the host that `/workspace` begins with.
     pub seed_path: Option<String>,
+    /// What it may do with the network.
+    pub network: NetworkSpec,
 }
 
 /// Which workspaces of a list.
@@ -112,7 +116,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
-    /// `no_memory`, those of a seed (`source_missing`, `source_kind`,
+    /// `no_memory`, `invalid_network_rule`, `network_unavailable`, those of a seed (`source_missing`, `source_kind`,
     /// `source_io`, `source_changed`, `bad_archive`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
@@ -179,6 +183,7 @@ impl Workspaces {
                 ttl_seconds: wanted.ttl_seconds,
                 disk_mib: wanted.disk_mib,
                 backend: wanted.backend,
+                network: wanted.network.clone().checked()?,
             },
             seed: WorkspaceSeed::default(),
             environment_version: None,

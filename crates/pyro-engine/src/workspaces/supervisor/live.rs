@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod network_life;
 mod running;
 mod snapshots;
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::Guest;
 use crate::layout::Layout;
+use crate::network;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
@@ -227,7 +229,11 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
-            last_error: shown.last_error.clone().or_else(halted),
+            last_error: shown
+                .last_error
+                .clone()
+                .or_else(halted)
+                .or_else(|| self.network_trouble()),
             ..shown
         }
     }
@@ -272,6 +278,7 @@ impl Live {
                 .map_err(Error::io("rename into place", &fresh))?;
             journal::clear(&self.folder)?;
             events::clear(&self.folder)?;
+            network::log::clear(self.folder.path())?;
             self.sequence.store(0, Ordering::SeqCst);
             self.change(|record| {
                 record.command_count = 0;
@@ -352,6 +359,7 @@ impl Live {
             .ensure(&spec.environment, events, cancel)?;
         let hostname = format!("pyro-{}", self.folder.id);
         let baseline = self.folder.open_baseline(&lock(&self.record))?;
+        let gateway = self.gateway(&spec.network)?;
         let started = start::start(
             &self.layout,
             &Wanted {
@@ -363,10 +371,14 @@ impl Live {
                 scratch,
                 baseline: baseline.as_ref(),
                 reader: false,
+                gateway: gateway.as_ref(),
             },
             events,
             cancel,
         )?;
+        if let Some(gateway) = gateway {
+            started.guest.keep_gateway(gateway);
+        }
         let facts = MachineFacts {
             execution_mode: started.execution_mode,
             backend: started.backend.to_owned(),
