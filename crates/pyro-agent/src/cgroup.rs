@@ -71,6 +71,19 @@ impl Group {
         file.ok().map(OwnedFd::from)
     }
 
+    /// Whether a process is in it; one that ended is not.
+    pub fn is_populated(&self) -> bool {
+        std::fs::read_to_string(self.path.join("cgroup.events"))
+            .is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
+    }
+
+    /// Its processes at this moment.
+    pub fn processes(&self) -> Vec<i32> {
+        let listed = std::fs::read_to_string(self.path.join("cgroup.procs"));
+        let listed = listed.unwrap_or_default();
+        listed.lines().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
     /// Ends every process in it.
     pub fn kill(&self) {
         let _ = std::fs::write(self.path.join("cgroup.kill"), "1");

@@ -9,7 +9,7 @@ use crate::reply::{answer, failed};
 use crate::role::Role;
 use crate::{clock, console, spawn};
 use pyro_proto::Stream;
-use pyro_proto::messages::{Exec, Failed, LEAVING, Reply};
+use pyro_proto::messages::{Exec, Failed, LEAVING, Reply, channel};
 
 /// With less than this left a guest thrashes: its programs are read again and
 /// again from the disk, and no command ends in time.
@@ -17,8 +17,22 @@ const SPARE_KIB: u64 = 24 * 1024;
 
 /// Runs the command and closes the stream.
 pub fn run(machine: &Machine, exec: &Exec, stream: Stream) {
+    carry_out(machine, exec, stream, false);
+}
+
+/// The same for a service.
+pub fn serve(machine: &Machine, exec: &Exec, stream: Stream) {
+    carry_out(machine, exec, stream, true);
+}
+
+fn carry_out(machine: &Machine, exec: &Exec, stream: Stream, is_service: bool) {
     match start(machine, exec, &stream) {
-        Ok(pump) => {
+        Ok(mut pump) => {
+            if is_service {
+                let pid = pump.become_service().to_le_bytes();
+                // A host that gave it up is noticed by the pump.
+                let _ = stream.send_some(channel::SIGNAL, &pid);
+            }
             // Nobody is left to answer when the host gave the stream up.
             if let Some(exited) = pump.run() {
                 answer(stream, &Reply::Exited(exited));

@@ -11,6 +11,7 @@
 
 use crate::activity::Activity;
 use crate::cgroup::Cgroups;
+use crate::dial::Dials;
 use crate::role::Role;
 use crate::spawn::Limits;
 use rustix::fd::OwnedFd;
@@ -47,6 +48,8 @@ pub struct Machine {
     pub reader: AtomicBool,
     /// The requests under way.
     pub activity: Arc<Activity>,
+    /// The connections to its ports.
+    pub dials: Dials,
     /// Below which folder requests about files are carried out.
     pub workspace: Option<PathBuf>,
     phase: Mutex<Phase>,
@@ -67,6 +70,7 @@ impl Machine {
             phase: Mutex::new(Phase::Fresh),
             reader: AtomicBool::new(false),
             activity: Arc::default(),
+            dials: Dials::default(),
             started: AtomicBool::new(false),
         })
     }

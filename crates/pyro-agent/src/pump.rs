@@ -13,6 +13,7 @@
 //! ```
 
 mod flow;
+mod service;
 
 use self::flow::PIECE_BYTES;
 use crate::cgroup::Group;
@@ -45,6 +46,8 @@ pub struct Pump<'a> {
     group: Option<Group>,
     pending: Vec<u8>,
     timed_out: bool,
+    /// None: an ordinary command.
+    service: Option<service::Service>,
     sent_bytes: [u64; 2],
 }
 
@@ -69,7 +72,7 @@ impl<'a> Pump<'a> {
 
     /// Runs the command to its end; none when the host gave it up.
     pub fn run(mut self) -> Option<Exited> {
-        let ended = self.pump_until_exit() && self.drain();
+        let ended = self.pump_until_exit() && self.end_rest() && self.drain();
         if !ended {
             self.kill();
         }
@@ -133,7 +136,12 @@ impl<'a> Pump<'a> {
             for number in numbers {
                 // The process is not waited for before the end, so its number
                 // cannot be anybody else's group.
-                if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
+                let Some(signal) = Signal::from_named_raw(i32::from(number)) else {
+                    continue;
+                };
+                if self.service.is_some() {
+                    self.signal_service(signal);
+                } else {
                     let _ = kill_process_group(self.command.pid, signal);
                 }
             }
@@ -198,6 +206,7 @@ impl<'a> Prepared<'a> {
             group,
             pending: Vec::new(),
             timed_out: false,
+            service: None,
             sent_bytes: [0; 2],
         }
     }

@@ -16,7 +16,7 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, exec, freeze, keeper, poweroff, reader, warm};
+use crate::{configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, warm};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -115,6 +115,10 @@ fn end_session(machine: &Machine) {
 }
 
 fn accept(machine: &Arc<Machine>, stream: Stream, request: Vec<u8>) {
+    // Hundreds may be under way, so they get no thread and no ticket.
+    if let Some(wanted) = dial::wanted(&request) {
+        return dial::run(machine, stream, wanted);
+    }
     let Some(ticket) = machine.activity.enter() else {
         fail(stream, "busy", "too many requests are under way already");
         return;
@@ -152,6 +156,11 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);
         }
+        Ok(Request::Serve(exec)) => {
+            machine.started.store(true, Ordering::SeqCst);
+            exec::serve(machine, &exec, stream);
+        }
+        Ok(Request::Probe(wanted)) => probe::run(machine, &wanted, stream),
         Ok(Request::Configure(wanted)) => {
             let reply = configure::run(machine, &wanted);
             answer(stream, &reply.map_or_else(Reply::Failed, Reply::Configured));
@@ -172,6 +181,7 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
         Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
         Ok(Request::FreezeDisk) => freeze::run(machine, stream),
+        Ok(Request::Dial(wanted)) => dial::run(machine, stream, wanted),
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

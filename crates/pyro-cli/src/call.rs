@@ -73,6 +73,9 @@ fn stdin() -> Option<File> {
 }
 
 fn exit_code(request: &Value, response: &Value, json: bool) -> u8 {
+    if let Some(code) = render::service_exit_code(request, response) {
+        return code;
+    }
     if let Some(code) = response["exit_code"].as_i64() {
         // Eight bits are all a parent sees.
         return u8::try_from(code & 0xff).unwrap_or(failure::EXIT_CODE);

@@ -19,11 +19,13 @@ const SUPERVISE: &str = "supervise";
 /// Name of the command by which a guest's gateway starts.
 const GATEWAY: &str = "gateway";
 
-const GROUPS: [(&str, &str); 9] = [
+const GROUPS: [(&str, &str); 11] = [
     ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
     ("network", "What a workspace's guest asked of the network"),
     ("patch", "Change several files at once"),
+    ("service", "Commands that run until they are stopped"),
+    ("port", "Ports of this host that lead into a workspace"),
     ("snapshot", "Copies of the whole disk to go back to"),
     ("sync", "Bring content of this host in"),
     (
@@ -50,7 +52,8 @@ The path:
 A later release adds `pyro mcp serve`, which gives a chat host the same computer.
 
 Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
-signal n, 124 at the deadline; 0 while it runs on); 125 pyro's own error, with its remedy; 2 usage;
+signal n, 124 at the deadline; 0 while it runs on); `service start` with 1 when the service
+failed; 125 pyro's own error, with its remedy; 2 usage;
 130, 143, 129 after Ctrl-C, TERM, HUP.
 
 Variables: PYRO_BACKEND, PYRO_ENVIRONMENT_CACHE_DIR, PYRO_STATE_DIR, PYRO_QEMU_BIN,

@@ -5,7 +5,8 @@
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]), reading and applying patches ([`patch`]), telling two trees
-//! apart ([`diff`]), a guest's way out ([`network`]), what is at a path ([`artifact`]), and trees as file
+//! apart ([`diff`]), what is at a path ([`artifact`]), a guest's way out
+//! ([`network`]), taking secrets out of text ([`redact`]), and trees as file
 //! systems (`ext4_image`).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
@@ -25,6 +26,7 @@ mod own_program;
 pub mod patch;
 pub mod prepare;
 pub mod prune;
+pub mod redact;
 pub mod start;
 pub mod vms;
 pub mod workspaces;

@@ -3,9 +3,11 @@
 //! Owns: every message type and the protocol version. Refuses: I/O and
 //! policy; defaults and ranges are the engine's.
 
+pub mod dial;
 pub mod diff;
 pub mod files;
 pub mod network;
+pub mod probe;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +69,14 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// Run one command as a service.
+    ///
+    /// Four bytes on [`channel::SIGNAL`], little-endian, tell its process number
+    /// as soon as it runs. What it left behind when it ended is ended with it,
+    /// and the signal KILL reaches everything it started.
+    Serve(Exec),
+    /// Look whether something of a service is there yet.
+    Probe(probe::Probe),
     /// List files below the workspace.
     ListFiles(files::ListFiles),
     /// Read a file.
@@ -90,6 +100,8 @@ pub enum Request {
     /// channel that it is done; without either for [`FREEZE_PATIENCE`], or
     /// when the stream is lost, the disk goes on by itself.
     FreezeDisk,
+    /// Connect to a port of the guest itself.
+    Dial(dial::Dial),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -160,8 +172,10 @@ pub enum Reply {
     Configured(Configured),
     /// To [`Request::WarmUp`].
     WarmedUp,
-    /// To [`Request::Exec`].
+    /// To [`Request::Exec`] and [`Request::Serve`].
     Exited(Exited),
+    /// To [`Request::Probe`].
+    Probed(probe::Probed),
     /// To [`Request::ListFiles`].
     Listed(files::Listed),
     /// To [`Request::ReadFile`].
@@ -180,6 +194,8 @@ pub enum Reply {
     TreeDiffed(diff::TreeDiffed),
     /// To [`Request::FreezeDisk`], when the disk goes on.
     DiskThawed(DiskThawed),
+    /// To [`Request::Dial`], when both directions ended in order.
+    Disconnected,
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -231,7 +247,8 @@ pub const LEAVING: &str = "leaving";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `network`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`].
+    /// `mount`, `network`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
+    /// connections those of [`dial`].
     pub code: String,
     /// One lower-case sentence that names the thing.
     pub message: String,

@@ -10,6 +10,7 @@ use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Re
 use crate::workspaces::disk::payloads as disk;
 use crate::workspaces::files::payloads as files;
 use crate::workspaces::payloads as workspaces;
+use crate::workspaces::services::payloads as services;
 use crate::workspaces::snapshots::payloads as snapshots;
 use crate::{Layout, Result, vm_spec};
 use pyro_engine::Environments;
@@ -114,6 +115,11 @@ methods! {
     create_snapshot(ops::snapshot_create::SnapshotCreateRequest) -> snapshots::CreatedSnapshot = ops::snapshot_create::SnapshotCreate;
     list_snapshots(ops::snapshot_list::SnapshotListRequest) -> snapshots::SnapshotList = ops::snapshot_list::SnapshotList;
     delete_snapshot(ops::snapshot_delete::SnapshotDeleteRequest) -> snapshots::DeletedSnapshot = ops::snapshot_delete::SnapshotDelete;
+    start_service(ops::service_start::ServiceStartRequest) -> services::Service = ops::service_start::ServiceStart;
+    list_services(ops::service_list::ServiceListRequest) -> services::ServiceList = ops::service_list::ServiceList;
+    status_service(ops::service_status::ServiceStatusRequest) -> services::Service = ops::service_status::ServiceStatus;
+    logs_service(ops::service_logs::ServiceLogsRequest) -> services::ServiceLogs = ops::service_logs::ServiceLogs;
+    stop_service(ops::service_stop::ServiceStopRequest) -> services::Service = ops::service_stop::ServiceStop;
     delete_workspace(ops::workspace_delete::WorkspaceDeleteRequest) -> workspaces::DeletedWorkspace = ops::workspace_delete::WorkspaceDelete;
     exec_workspace(ops::workspace_exec::WorkspaceExecRequest) -> workspaces::WorkspaceExec = ops::workspace_exec::WorkspaceExec;
     list_workspace_files(ops::workspace_file_list::WorkspaceFileListRequest) -> files::FileList = ops::workspace_file_list::WorkspaceFileList;

@@ -40,6 +40,7 @@ use pyro_proto::messages::files::{
     ApplyChanges, GetArchive, ListFiles, PutArchive, ReadFile, SearchFiles, WriteFile,
 };
 use pyro_proto::messages::{Failed, LEAVING, Reply};
+use pyro_proto::path::PathText;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -76,6 +77,12 @@ pub fn run(machine: &Machine, wanted: &Wanted, stream: Stream) {
         Wanted::Diff(wanted) => diff::run(machine, root, wanted, &stream).map(Reply::TreeDiffed),
     });
     answer(stream, &reply.unwrap_or_else(Reply::Failed));
+}
+
+/// Whether something is at a path below the workspace.
+pub fn is_there(machine: &Machine, path: &PathText) -> Result<bool, Failed> {
+    let name = Root::relative(path)?;
+    Ok(start(machine)?.look(&name)?.is_some())
 }
 
 fn start(machine: &Machine) -> Result<Root, Failed> {

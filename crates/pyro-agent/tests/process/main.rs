@@ -1,6 +1,7 @@
 //! The built agent as a plain process, driven over a socket pair.
 
 mod archives;
+mod dial;
 mod diff;
 mod host;
 mod many_files;

@@ -8,12 +8,15 @@ mod doctor;
 mod environment;
 mod files;
 mod network;
+mod ports;
+mod service;
 mod setup;
 mod snapshot;
 mod summary;
 mod workspace;
 
 pub use command::no_exit_code;
+pub use service::exit_code as service_exit_code;
 
 use crate::colour;
 use crate::sink::Sink;
@@ -59,7 +62,20 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "snapshot_create" => snapshot::created(response),
         "snapshot_list" => snapshot::list(response),
         "snapshot_delete" => snapshot::deleted(response),
+        "port_publish" => ports::published(response),
+        "port_list" => ports::list(response),
+        "port_unpublish" => ports::unpublished(response),
         "workspace_list" => workspace::list(response),
+        "service_list" => service::list(response),
+        "service_start" | "service_status" | "service_stop" => {
+            sink.line(&service::summary(operation, response));
+            String::new()
+        }
+        "service_logs" => {
+            sink.text(&service::written(response, "stderr"));
+            sink.line(&service::summary(operation, response));
+            service::written(response, "stdout")
+        }
         "workspace_delete" => format!("Deleted workspace: {}\n", text(response, "workspace_id")),
         "workspace_prune" => workspace::pruned(response),
         "workspace_file_list" => files::list(response),

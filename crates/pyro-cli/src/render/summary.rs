@@ -20,6 +20,7 @@ pub fn review(summary: &Value) -> String {
     commands(&mut out, &summary["commands"]);
     changes(&mut out, &summary["changes"]);
     edits(&mut out, summary);
+    services(&mut out, &summary["services"]);
     snapshots(&mut out, &summary["snapshots"]);
     exports(&mut out, &summary["artifacts"]);
     hints(&mut out, summary);
@@ -267,6 +268,28 @@ fn size(value: &Value) -> String {
         count @ 0..10_240 => format!("{count} bytes"),
         _ => bytes(value),
     }
+}
+
+fn services(out: &mut String, services: &Value) {
+    let current = items(&services["current"]);
+    if current.is_empty() {
+        return;
+    }
+    let running = current.iter().filter(|one| one["state"] == "running");
+    let heading = format!("Services: {}/{} running", running.count(), current.len());
+    let rows: Vec<_> = current
+        .iter()
+        .take(ROWS)
+        .map(|one| {
+            let how = match text(one, "stop_reason") {
+                reason if reason.is_empty() => text(one, "state"),
+                reason => format!("{} ({reason})", text(one, "state")),
+            };
+            let (name, command) = (text(one, "service_name"), text(one, "command"));
+            format!("{name:<16} {how:<28}  {}", one_line(&command))
+        })
+        .collect();
+    section(out, &heading, &rows, current.len());
 }
 
 fn snapshots(out: &mut String, snapshots: &Value) {

@@ -2,7 +2,7 @@
 //!
 //! Owns: the block, the table. Refuses: JSON; commands (command.rs).
 
-use super::text;
+use super::{ports, text};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,6 +30,10 @@ pub fn block(title: &str, workspace: &Value) -> String {
     let rules = &workspace["network_rules"];
     line("Allowed domains", listed(&rules["allow_domains"]));
     line("Allowed ranges", listed(&rules["allow_cidrs"]));
+    line(
+        "Published ports",
+        ports::of_workspace(&workspace["published_ports"]),
+    );
     line("Execution mode", text(workspace, "execution_mode"));
     line("Backend", backend(workspace));
     line(
@@ -84,6 +88,9 @@ fn seed(seed: &Value) -> String {
 pub(super) fn state(workspace: &Value) -> String {
     let state = text(workspace, "state");
     match text(workspace, "stop_reason").as_str() {
+        _ if workspace["stale"] == true => {
+            format!("{state} (stale: its supervisor does not answer)")
+        }
         "" | "requested" => state,
         reason => format!("{state} ({})", reason.replace('_', " ")),
     }
@@ -108,7 +115,7 @@ pub(super) fn labels(labels: &Value, between: &str) -> String {
 
 /// All workspaces as a table.
 pub fn list(list: &Value) -> String {
-    let rows: Vec<[String; 7]> = list["workspaces"]
+    let rows: Vec<[String; 8]> = list["workspaces"]
         .as_array()
         .into_iter()
         .flatten()
@@ -116,9 +123,10 @@ pub fn list(list: &Value) -> String {
             [
                 text(row, "workspace_id"),
                 text(row, "name"),
-                text(row, "state"),
+                state(row),
                 text(row, "environment"),
                 text(row, "command_count"),
+                text(row, "published_port_count"),
                 bytes(&row["disk_used_bytes"]),
                 ago(&row["last_activity_at"]),
             ]
@@ -134,6 +142,7 @@ pub fn list(list: &Value) -> String {
                 "STATE",
                 "ENVIRONMENT",
                 "COMMANDS",
+                "PORTS",
                 "DISK",
                 "LAST ACTIVITY",
             ],

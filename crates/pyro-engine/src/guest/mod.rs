@@ -15,11 +15,13 @@ mod freeze;
 mod halt;
 mod lost;
 mod output;
+mod service;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};
 pub use freeze::FrozenDisk;
 pub use output::{Captured, KEPT_BYTES, Output};
+pub(crate) use service::{Heard, Line, Serving};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
@@ -273,6 +275,11 @@ impl Guest {
         self.link
             .open(request)
             .map_err(|error| self.why_lost("passing a request on", &error))
+    }
+
+    /// As [`Self::open`], without asking the machine why it failed, which may wait.
+    pub(crate) fn try_open(&self, request: &[u8]) -> std::result::Result<Stream, LinkError> {
+        self.link.open(request)
     }
 
     /// Why a stream of somebody else's request ended.

@@ -130,8 +130,15 @@ fn share(from: &File, to: &File, length: u64) -> std::io::Result<bool> {
     Ok(rustix::fs::ioctl_ficlone(to, from).is_ok())
 }
 
-/// The next range that may hold data.
-fn next_data(from: &File, offset: u64, length: u64) -> std::io::Result<Option<(u64, u64)>> {
+/// The next range that may hold data, at or after `offset`.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn next_data(
+    from: &File,
+    offset: u64,
+    length: u64,
+) -> std::io::Result<Option<(u64, u64)>> {
     if offset >= length {
         return Ok(None);
     }

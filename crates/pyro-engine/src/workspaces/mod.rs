@@ -19,10 +19,12 @@ mod journal;
 mod names;
 pub mod network;
 pub mod payloads;
+pub mod ports;
 mod prune;
 mod reach;
 mod record;
 mod seed;
+pub mod services;
 pub mod snapshots;
 mod state;
 mod store;
@@ -198,10 +200,12 @@ impl Workspaces {
             reset_count: 0,
             last_reset_at: None,
             machine: None,
+            published_ports: Vec::new(),
         })
     }
 
-    /// Those that pass the filter, the last used first. Asks no supervisor.
+    /// Those that pass the filter, the last used first. Reads records; of a
+    /// supervisor it only wants a sign of life, and not for long.
     ///
     /// # Errors
     /// `io` when the folder of all cannot be read.
@@ -243,6 +247,7 @@ impl Workspaces {
                 row.workspace_id.clone(),
             )
         });
+        self.mark_stale(&mut workspaces);
         Ok(WorkspaceList {
             count: workspaces.len(),
             workspaces,
@@ -250,16 +255,12 @@ impl Workspaces {
         })
     }
 
-    /// One, as it is.
+    /// One, as it is; `stale` when its supervisor does not answer in time.
     ///
     /// # Errors
     /// `unknown_workspace`, `ambiguous_name`, `damaged_record`.
     pub fn status(&self, wanted: &str) -> Result<Workspace> {
-        let folder = self.store.find(wanted)?;
-        match self.ask(&folder, &Request::Status)? {
-            Some(workspace) => Ok(workspace),
-            None => self.at_rest(&folder),
-        }
+        self.status_in(&self.store.find(wanted)?)
     }
 
     /// Changes name and labels.

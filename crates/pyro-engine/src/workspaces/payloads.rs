@@ -2,7 +2,9 @@
 //!
 //! Owns: the shapes. Refuses: behaviour.
 
+use super::ports::payloads::OwnedPort;
 pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
+use super::services::payloads::ServiceRow;
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,6 +99,12 @@ pub struct Workspace {
     pub service_count: u64,
     /// Those that run.
     pub running_service_count: u64,
+    /// Each, by name.
+    pub services: Vec<ServiceRow>,
+    /// Ports of this host that lead into it.
+    pub published_ports: Vec<OwnedPort>,
+    /// Whether its supervisor did not answer in time: what it wrote down last is shown.
+    pub stale: bool,
     /// Details as text; no key is guaranteed.
     pub metadata: BTreeMap<String, String>,
 }
@@ -135,6 +143,10 @@ pub struct WorkspaceRow {
     pub service_count: u64,
     /// Those that run.
     pub running_service_count: u64,
+    /// Ports of this host that lead into it.
+    pub published_port_count: u64,
+    /// Whether its supervisor does not answer: what it wrote down last is shown.
+    pub stale: bool,
     /// Bytes its disk and snapshots take on the host.
     pub disk_used_bytes: u64,
 }

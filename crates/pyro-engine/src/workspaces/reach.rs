@@ -11,13 +11,13 @@
 //!        `- no: it is coming up or on its way out; look again
 //! ```
 
-use super::payloads::{StopReason, Workspace, WorkspaceState};
+use super::payloads::{StopReason, Workspace, WorkspaceRow, WorkspaceState};
 use super::record::Record;
 use super::state::{Mend, Phase};
 use super::store::Folder;
-use super::supervisor::client::{self, Session};
+use super::supervisor::client::{self, SILENT, Session};
 use super::supervisor::wire::Request;
-use super::{Workspaces, journal, unix_now, view};
+use super::{Workspaces, journal, services, unix_now, view};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use pyro_proto::messages::LEAVING;
@@ -26,6 +26,12 @@ use std::time::{Duration, Instant};
 
 /// How long a supervisor that was told to end may take to be gone.
 pub(super) const GONE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a status waits for the supervisor's word.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a list waits for each supervisor's sign of life.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// So many threads at most.
+const PROBES_AT_ONCE: usize = 64;
 /// Pause between two looks at what no event tells.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
@@ -50,7 +56,7 @@ impl Workspaces {
             }
         };
         events.event(Event::Notice(format!(
-            "workspace {} was stopped because {why}, and is started again: its files are there, its processes are gone",
+            "workspace {} was stopped because {why}, and is started again: its files are there, its processes and published ports are gone",
             folder.id
         )));
         self.start_in(folder, events, cancel).map(drop)
@@ -148,6 +154,48 @@ impl Workspaces {
         }
     }
 
+    /// As its supervisor says within [`STATUS_TIMEOUT`], else as the record has it.
+    pub(super) fn status_in(&self, folder: &Folder) -> Result<Workspace> {
+        let asked = Session::connect_within(folder, STATUS_TIMEOUT).and_then(|session| {
+            let Some(session) = session else {
+                return Ok(None);
+            };
+            let called =
+                session.call(&Request::Status, None, &crate::NoEvents, &Cancel::default())?;
+            decode(called.value).map(Some)
+        });
+        match asked {
+            Ok(Some(workspace)) => Ok(workspace),
+            Ok(None) => self.at_rest(folder),
+            // It ended meanwhile.
+            Err(error) if error.code == "supervisor_gone" => self.at_rest(folder),
+            Err(error) if error.code == SILENT => Ok(Workspace {
+                stale: true,
+                ..self.at_rest(folder)?
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Marks those whose supervisor does not answer, all asked at once. That is
+    /// no use of them: nothing is requested.
+    pub(super) fn mark_stale(&self, rows: &mut [WorkspaceRow]) {
+        for some in rows.chunks_mut(PROBES_AT_ONCE) {
+            std::thread::scope(|scope| {
+                for row in some {
+                    if row.state == WorkspaceState::Stopped {
+                        continue;
+                    }
+                    let folder = self.store.folder(&row.workspace_id);
+                    scope.spawn(move || {
+                        let silent = Session::connect_within(&folder, PROBE_TIMEOUT).err();
+                        row.stale = silent.is_some_and(|error| error.code == SILENT);
+                    });
+                }
+            });
+        }
+    }
+
     /// Through the supervisor, or on the record under its lock.
     pub(super) fn somehow<T: serde::de::DeserializeOwned>(
         &self,
@@ -234,6 +282,7 @@ pub(super) fn mend(folder: &Folder, mut record: Record) -> Result<Record> {
     folder.snapshots().sweep();
     // Also those it began and had no time to count: no number is given twice.
     let highest = journal::end_lost(folder, unix_now());
+    services::record::end_lost(folder, unix_now());
     record.command_count = record.command_count.max(highest);
     if record.phase.without_supervisor() == Some(Mend::MarkStopped) {
         record.phase = Phase::Stopped;

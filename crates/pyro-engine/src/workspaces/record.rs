@@ -4,6 +4,7 @@
 //! newer layout is refused by name.
 
 use super::payloads::WORKSPACE_PATH;
+use super::ports::payloads::OwnedPort;
 use super::seed::{Baseline, Source};
 use super::state::Phase;
 use crate::network::NetworkSpec;
@@ -41,6 +42,9 @@ pub struct Record {
     pub last_reset_at: Option<f64>,
     /// How its machine last came up.
     pub machine: Option<MachineFacts>,
+    /// Of the machine that runs; what they are after its end means nothing.
+    #[serde(default)]
+    pub published_ports: Vec<OwnedPort>,
 }
 
 /// What it was made of.

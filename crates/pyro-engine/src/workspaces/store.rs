@@ -12,7 +12,8 @@
 //! |- snapshots/         copies of the disk (snapshots/kept.rs)
 //! |- events.jsonl       what was done besides commands (events/)
 //! |- commands/          the journal (journal/)
-//! `- commands.cleared/  one that a reset just put away
+//! |- services/          records and logs of services (services/)
+//! `- *.cleared/         what a reset just put away
 //! ```
 //!
 //! Owns: these names, atomic records, finding all workspaces; one damaged

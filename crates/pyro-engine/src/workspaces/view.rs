@@ -3,7 +3,9 @@
 //! Owns: which field comes from where. Pure, but for the size of the disk.
 
 use super::payloads::{NetworkRules, WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
+use super::ports::payloads::OwnedPort;
 use super::record::Record;
+use super::services::{self, payloads::ServiceRow};
 use super::state::Phase;
 use super::store::Folder;
 use super::unix_now;
@@ -33,6 +35,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
             metadata.insert(key.into(), value);
         }
     }
+    let services = rows(record, folder);
     Workspace {
         workspace_id: record.workspace_id.clone(),
         name: record.name.clone(),
@@ -74,14 +77,18 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,
-        service_count: 0,
-        running_service_count: 0,
+        service_count: services.len() as u64,
+        running_service_count: services::running(&services),
+        services,
+        published_ports: ports(record).to_vec(),
+        stale: false,
         metadata,
     }
 }
 
 /// One line of a list, from the record alone.
 pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
+    let services = rows(record, folder);
     WorkspaceRow {
         workspace_id: record.workspace_id.clone(),
         name: record.name.clone(),
@@ -92,9 +99,23 @@ pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
         last_activity_at: record.last_activity_at,
         expires_at: expires_at(record),
         command_count: record.command_count,
-        service_count: 0,
-        running_service_count: 0,
+        service_count: services.len() as u64,
+        running_service_count: services::running(&services),
+        published_port_count: ports(record).len() as u64,
+        stale: false,
         disk_used_bytes: folder.disk_used_bytes(),
+    }
+}
+
+fn rows(record: &Record, folder: &Folder) -> Vec<ServiceRow> {
+    services::rows(folder, state(record.phase) == WorkspaceState::Started)
+}
+
+/// They go with the machine.
+fn ports(record: &Record) -> &[OwnedPort] {
+    match record.phase {
+        Phase::Started => &record.published_ports,
+        _ => &[],
     }
 }
 

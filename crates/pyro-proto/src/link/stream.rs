@@ -94,6 +94,26 @@ impl Stream {
         }
     }
 
+    /// Next event if there is one, whose bytes still count as not taken: the
+    /// other side gets room for them by [`Self::grant`], when they are passed on.
+    ///
+    /// # Errors
+    /// Why the stream is over, once its inbox is empty.
+    pub fn try_take(&self) -> Result<Option<Incoming>, LinkError> {
+        let mut state = lock(&self.cell.state);
+        match state.inbox.pop_front() {
+            Some(incoming) => Ok(Some(incoming)),
+            None => state.over.clone().map_or(Ok(None), Err),
+        }
+    }
+
+    /// Says that `count` bytes of what [`Self::try_take`] gave are passed on.
+    pub fn grant(&self, channel: u8, count: usize) {
+        let mut state = lock(&self.cell.state);
+        state.ungranted_bytes[usize::from(channel)] += count;
+        self.grant_half(state, channel);
+    }
+
     /// Why the stream is over, whatever is left in its inbox.
     #[must_use]
     pub fn over(&self) -> Option<LinkError> {
@@ -112,32 +132,35 @@ impl Stream {
         Some(incoming)
     }
 
-    /// Grants what was taken out, once it is half a window.
     fn granted(
         &self,
-        mut state: MutexGuard<'_, State>,
+        state: MutexGuard<'_, State>,
         incoming: Incoming,
     ) -> Result<Incoming, LinkError> {
-        let Incoming::Data(channel, _) = &incoming else {
-            return Ok(incoming);
-        };
-        let index = usize::from(*channel);
+        if let Incoming::Data(channel, _) = &incoming {
+            self.grant_half(state, *channel);
+        }
+        Ok(incoming)
+    }
+
+    /// Grants what was taken out, once it is half a window.
+    fn grant_half(&self, mut state: MutexGuard<'_, State>, channel: u8) {
+        let index = usize::from(channel);
         let bytes = state.ungranted_bytes[index];
         if bytes < WINDOW_BYTES / 2 || state.closed || state.end_received[index] {
-            return Ok(incoming);
+            return;
         }
         state.ungranted_bytes[index] = 0;
         state.held_bytes[index] -= bytes;
         drop(state);
         let credit = frame::encode(
             Kind::Credit,
-            *channel,
+            channel,
             self.id,
             &(bytes as u32).to_le_bytes(),
         );
         // A failed grant shows as the link's own end; what was received stays valid.
         let _ = self.link.write(self.session, &credit);
-        Ok(incoming)
     }
 
     /// Bytes that may be sent on `channel` right now.

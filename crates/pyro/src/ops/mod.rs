@@ -13,8 +13,16 @@ pub mod env_list;
 pub mod env_prune;
 pub mod env_pull;
 pub mod env_verify;
+pub mod port_list;
+pub mod port_publish;
+pub mod port_unpublish;
 pub mod prepare;
 pub mod run;
+pub mod service_list;
+pub mod service_logs;
+pub mod service_start;
+pub mod service_status;
+pub mod service_stop;
 pub mod setup_firecracker;
 pub mod snapshot_create;
 pub mod snapshot_delete;
@@ -83,12 +91,20 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_disk_list::WorkspaceDiskList>(),
     Row::of::<workspace_disk_read::WorkspaceDiskRead>(),
     Row::of::<workspace_disk_export::WorkspaceDiskExport>(),
+    Row::of::<service_start::ServiceStart>(),
+    Row::of::<service_list::ServiceList>(),
+    Row::of::<service_status::ServiceStatus>(),
+    Row::of::<service_logs::ServiceLogs>(),
+    Row::of::<service_stop::ServiceStop>(),
     Row::of::<workspace_stop::WorkspaceStop>(),
     Row::of::<workspace_start::WorkspaceStart>(),
     Row::of::<workspace_reset::WorkspaceReset>(),
     Row::of::<snapshot_create::SnapshotCreate>(),
     Row::of::<snapshot_list::SnapshotList>(),
     Row::of::<snapshot_delete::SnapshotDelete>(),
+    Row::of::<port_publish::PortPublish>(),
+    Row::of::<port_list::PortList>(),
+    Row::of::<port_unpublish::PortUnpublish>(),
     Row::of::<workspace_delete::WorkspaceDelete>(),
     Row::of::<workspace_prune::WorkspacePrune>(),
     Row::of::<vm_create::VmCreate>(),

@@ -38,7 +38,7 @@ pub struct WorkspaceLogsRequest {
     pub limit: Option<u64>,
 }
 
-fn stream_parser() -> impl TypedValueParser<Value = LogStream> {
+pub(super) fn stream_parser() -> impl TypedValueParser<Value = LogStream> {
     let streams = [LogStream::Stdout, LogStream::Stderr];
     // The possible values are the names of these, so one always matches.
     PossibleValuesParser::new(streams.map(LogStream::as_str)).map(move |name| {

@@ -243,8 +243,9 @@ fn a_summary_has_everything_in_every_state_until_the_reset() {
 fn an_export_whose_client_is_killed_is_no_event() {
     let desk = Desk::new();
     desk.create("cut");
-    desk.sh(
+    desk.sh_within(
         "cut",
+        180,
         "mkdir many; cd many; for i in $(seq 40); do head -c 4M /dev/zero | tr '\\0' x > f$i; done",
     );
     let out = at(&desk, "exported/out");

@@ -16,6 +16,7 @@ mod lines;
 mod tests;
 
 use super::files::payloads::{Exported, PatchEntry, PatchSummary, WorkspaceSync};
+use super::services::payloads::{ServiceState, ServiceStopReason};
 use super::store::Folder;
 use super::unix_now;
 use crate::artifact::ArtifactType;
@@ -103,6 +104,26 @@ pub enum Done {
         patch: bool,
         /// Bytes of regular files, or of the patch.
         bytes_written: u64,
+    },
+    /// A service was started, and became ready or failed.
+    ServiceStart {
+        /// Its name.
+        service_name: String,
+        /// What came of it.
+        state: ServiceState,
+        /// Why it does not run.
+        stop_reason: Option<ServiceStopReason>,
+    },
+    /// A service was stopped.
+    ServiceStop {
+        /// Its name.
+        service_name: String,
+        /// What came of it.
+        state: ServiceState,
+        /// How.
+        stop_reason: Option<ServiceStopReason>,
+        /// Its exit code, when it ended with one.
+        exit_code: Option<i32>,
     },
     /// A snapshot was made.
     SnapshotCreate {

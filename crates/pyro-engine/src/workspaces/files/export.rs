@@ -12,6 +12,7 @@
 use super::diff::{DiffForm, DiffRequest};
 use super::new_file::NewFile;
 use super::payloads::Exported;
+use super::staging::Staging;
 use super::{asked, path, unpack};
 use crate::artifact::ArtifactType;
 use crate::diff::Diff;
@@ -69,10 +70,7 @@ impl Workspaces {
             })
         })?;
         archive.rewind().map_err(Error::io("read below", parent))?;
-        let staging = tempfile::Builder::new()
-            .prefix(".pyro-export-")
-            .tempdir_in(parent)
-            .map_err(Error::io("make a folder in", parent))?;
+        let staging = Staging::beside(parent)?;
         let whole = staging.path().join("content");
         std::fs::create_dir(&whole).map_err(Error::io("create", &whole))?;
         let unpacked = unpack::unpack(&mut archive, &whole)?;

@@ -15,6 +15,7 @@ pub(super) mod new_file;
 mod patch;
 pub mod payloads;
 mod read;
+mod staging;
 mod sync;
 mod unpack;
 mod write;

@@ -17,6 +17,7 @@ mod recording;
 mod tail;
 
 pub use entry::{Ended, Entry, Written};
+pub(super) use page::cut;
 pub use page::page;
 pub use recording::{Recording, begin};
 pub use tail::Tail;

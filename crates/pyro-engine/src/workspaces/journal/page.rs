@@ -56,7 +56,12 @@ pub fn page(
 
 /// Of `bytes`, which were read at `offset`, how many make the page, and where
 /// the next one begins.
-fn cut(bytes: &[u8], offset: u64, kept_bytes: u64, running: bool) -> (usize, Option<u64>) {
+pub(in crate::workspaces) fn cut(
+    bytes: &[u8],
+    offset: u64,
+    kept_bytes: u64,
+    running: bool,
+) -> (usize, Option<u64>) {
     let is_last = offset + bytes.len() as u64 >= kept_bytes;
     let whole = whole_characters(bytes);
     let taken = if is_last && !running {

@@ -7,9 +7,8 @@
 use crate::error::{Error, Result};
 use crate::ext4_image::tree::{File as Inode, Meta, Node, Tree};
 use crate::ext4_image::{Contents, Fill};
+use crate::start::disk_copy::next_data;
 use pyro_proto::tar::{Map, Piece};
-use rustix::fs::SeekFrom;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -27,8 +26,6 @@ pub struct Walked {
     files: Vec<Found>,
     /// Sockets, FIFOs and devices.
     pub skipped: u64,
-    /// Says what `stat` said of everything: the same again means the same tree.
-    pub fingerprint: [u8; 32],
     /// The latest change of an inode, Unix seconds.
     pub newest: i64,
 }
@@ -71,16 +68,13 @@ pub fn walk(root: &Path) -> Result<Walked> {
         files: Vec::new(),
         names: HashMap::new(),
         skipped: 0,
-        stats: Sha256::new(),
         newest: found.ctime(),
     };
-    walk.note(root, &found);
     walk.below(root, &mut Vec::new())?;
     Ok(Walked {
         tree: walk.tree,
         files: walk.files,
         skipped: walk.skipped,
-        fingerprint: walk.stats.finalize().into(),
         newest: walk.newest,
     })
 }
@@ -91,31 +85,14 @@ struct Walk {
     /// Files with several names.
     names: HashMap<(u64, u64), usize>,
     skipped: u64,
-    stats: Sha256,
     newest: i64,
 }
 
 impl Walk {
-    fn note(&mut self, path: &Path, found: &Metadata) {
-        let stat = Stat::from(found);
-        self.newest = self.newest.max(stat.ctime.0);
-        let path = path.as_os_str().as_bytes();
-        self.stats.update((path.len() as u64).to_le_bytes());
-        self.stats.update(path);
-        self.stats.update(found.mode().to_le_bytes());
-        for number in [stat.device, stat.inode, stat.size] {
-            self.stats.update(number.to_le_bytes());
-        }
-        for (seconds, nanoseconds) in [stat.mtime, stat.ctime] {
-            self.stats.update(seconds.to_le_bytes());
-            self.stats.update(nanoseconds.to_le_bytes());
-        }
-    }
-
     fn below(&mut self, folder: &Path, name: &mut Vec<u8>) -> Result<()> {
         let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = listed.map_err(failed("list", folder))?;
-        // The fingerprint must not depend on the order of the folder.
+        // The image must not depend on the order of the folder.
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
             let path = entry.path();
@@ -145,7 +122,7 @@ impl Walk {
             self.skipped += 1;
             return Ok(());
         };
-        self.note(path, found);
+        self.newest = self.newest.max(found.ctime());
         self.tree.put(name, node).map_err(|why| {
             Error::invalid(
                 "bad_source",
@@ -195,7 +172,7 @@ fn meta(found: &Metadata) -> Meta {
     }
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |error| {
         Error::runtime(
@@ -211,14 +188,7 @@ fn holes(path: &Path, size: u64) -> Result<Map> {
     let file = File::open(path).map_err(failed("open", path))?;
     let mut map = Map::default();
     let mut offset = 0;
-    while offset < size {
-        let begin = match rustix::fs::seek(&file, SeekFrom::Data(offset)) {
-            Ok(begin) => begin,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(error) => return Err(failed("read", path)(error.into())),
-        };
-        let end = rustix::fs::seek(&file, SeekFrom::Hole(begin))
-            .map_err(|error| failed("read", path)(error.into()))?;
+    while let Some((begin, end)) = next_data(&file, offset, size).map_err(failed("read", path))? {
         let end = end.min(size);
         if begin >= end
             || map

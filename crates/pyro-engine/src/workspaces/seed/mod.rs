@@ -1,9 +1,9 @@
 //! What a workspace begins with: images of seeds, made once per content.
 //!
 //! ```text
-//!   directory --walk--.
-//!                      tree --> ext4_image ----> <state>/baselines/<key>.ext4
-//!   archive --look----'                                  |
+//!   directory --look: known?--walk--.
+//!                                   tree --> ext4_image --> <state>/baselines/<key>.ext4
+//!   archive --stat: known?----------'                       |
 //!                                             hard link: <workspace>/baseline.ext4
 //!
 //! <state>/baselines/
@@ -17,6 +17,7 @@
 //! keeps its baseline whatever becomes of the store, also after a crash.
 
 mod directory;
+mod look;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -103,13 +104,12 @@ impl Baselines {
         cancel: &Cancel,
     ) -> Result<Baseline> {
         let began = unix_now();
-        let (mut walked, print, newest) = if source.kind == Kind::Directory {
-            let walked = directory::walk(&source.path)?;
-            let (print, newest) = (walked.fingerprint, walked.newest);
-            (Some(walked), print, newest)
+        let is_directory = source.kind == Kind::Directory;
+        let (print, mut newest) = if is_directory {
+            let seen = look::look(&source.path)?;
+            (seen.print, seen.newest)
         } else {
-            let (print, newest) = stat_of(&source.path)?;
-            (None, print, newest)
+            stat_of(&source.path)?
         };
         // Two that come with the same source at once make it once.
         let path = seen.join(hex::encode(&print[..16]));
@@ -126,14 +126,15 @@ impl Baselines {
         {
             return Ok(known);
         }
-        let skipped = walked.as_ref().map_or(0, |walked| walked.skipped);
-        let written = match &mut walked {
-            Some(walked) => self.make(walked, events, cancel)?,
-            None => {
-                let tar = source.tar(&self.folder)?;
-                let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
-                self.make(&mut archive, events, cancel)?
-            }
+        let (written, skipped) = if is_directory {
+            let mut walked = directory::walk(&source.path)?;
+            // It may have changed since the look, to what has another print.
+            newest = newest.max(walked.newest);
+            (self.make(&mut walked, events, cancel)?, walked.skipped)
+        } else {
+            let tar = source.tar(&self.folder)?;
+            let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
+            (self.make(&mut archive, events, cancel)?, 0)
         };
         let baseline = Baseline {
             key: written.key,

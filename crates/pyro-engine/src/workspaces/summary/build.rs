@@ -13,6 +13,7 @@ use crate::workspaces::command_id::CommandId;
 use crate::workspaces::events::History;
 use crate::workspaces::journal;
 use crate::workspaces::payloads::{CommandState, Workspace};
+use crate::workspaces::services::payloads::Service;
 use crate::workspaces::unix_now;
 
 /// Most commands, and most events of each sort.
@@ -28,6 +29,7 @@ pub struct Session {
     /// The first first.
     pub commands: Vec<journal::Entry>,
     pub unreadable_commands: u64,
+    pub services: Vec<Service>,
     pub history: History,
     pub named_count: u64,
     pub changes: Result<Changes, String>,
@@ -51,6 +53,9 @@ pub fn summary(session: &Session) -> WorkspaceSummary {
             done,
             Done::SnapshotCreate { .. } | Done::SnapshotDelete { .. }
         )
+    });
+    let services = recent(history, |done| {
+        matches!(done, Done::ServiceStart { .. } | Done::ServiceStop { .. })
     });
     let exports: Vec<_> = history.events.iter().filter_map(export).collect();
     WorkspaceSummary {
@@ -76,7 +81,10 @@ pub fn summary(session: &Session) -> WorkspaceSummary {
         commands,
         edits,
         changes: changes(&session.changes),
-        services: ServicesSummary::default(),
+        services: ServicesSummary {
+            current: session.services.iter().map(in_short).collect(),
+            recent: services.recent,
+        },
         artifacts: ArtifactsSummary { exports },
         snapshots: SnapshotsSummary {
             named_count: session.named_count,
@@ -136,6 +144,13 @@ pub fn beginning(text: &str, most_chars: usize) -> String {
     match text.char_indices().nth(most_chars) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn in_short(service: &Service) -> Service {
+    Service {
+        command: beginning(&service.command, COMMAND_CHARS),
+        ..service.clone()
     }
 }
 

@@ -18,7 +18,8 @@ mod tests;
 
 use super::Workspaces;
 use super::files::export;
-use super::{commands, events, journal, unix_now};
+use super::payloads::WorkspaceState;
+use super::{commands, events, journal, services, unix_now};
 use crate::error::Result;
 use crate::events::Cancel;
 use build::Session;
@@ -48,6 +49,7 @@ impl Workspaces {
         let session = Session {
             commands,
             unreadable_commands,
+            services: services::current(&folder, workspace.state == WorkspaceState::Started),
             history: events::history(&folder, workspace.reset_count)?,
             named_count: folder.snapshots().all()?.0.len() as u64,
             changes: changes::changes(&folder, &workspace, cancel)?,

@@ -7,6 +7,7 @@ pub use crate::workspaces::events::{Done, ReviewEvent};
 use crate::artifact::ArtifactType;
 use crate::diff::{Status, Summary};
 use crate::workspaces::payloads::{CommandState, LastCommand, StopReason, WorkspaceState};
+use crate::workspaces::services::payloads::Service;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -162,13 +163,13 @@ pub struct ChangedPath {
     pub lines_deleted: Option<usize>,
 }
 
-/// Services; none until workspaces have any.
+/// Services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServicesSummary {
-    /// Those there are.
-    pub current: Vec<serde_json::Value>,
-    /// What happened to some.
-    pub recent: Vec<serde_json::Value>,
+    /// Those there are, by name; the beginnings of long commands.
+    pub current: Vec<Service>,
+    /// What was started and stopped, the newest first.
+    pub recent: Vec<ReviewEvent>,
 }
 
 /// What was copied to the host.

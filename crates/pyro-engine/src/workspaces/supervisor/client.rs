@@ -20,18 +20,23 @@ use crate::workspaces::store::Folder;
 use pyro_proto::messages::{Hello, channel};
 use pyro_proto::{Incoming, Link, LinkError};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde_json::Value;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Name of the socket in the workspace's folder.
 pub const SOCKET: &str = "supervisor.sock";
+/// Code of what went wrong when a supervisor is there and says nothing.
+pub const SILENT: &str = "supervisor_silent";
 /// A supervisor answers a hello at once.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -42,6 +47,8 @@ pub struct Session {
     id: String,
     /// Version of a supervisor that speaks another protocol.
     foreign: Option<String>,
+    /// When to give up waiting for an answer.
+    deadline: Option<Instant>,
 }
 
 /// What came of a call.
@@ -60,6 +67,22 @@ impl Session {
     /// # Errors
     /// `supervisor`: something listens and does not answer.
     pub fn connect(folder: &Folder) -> Result<Option<Self>> {
+        Self::connect_by(folder, HELLO_TIMEOUT, None)
+    }
+
+    /// For a call that has to be answered in time.
+    ///
+    /// # Errors
+    /// [`SILENT`], as does the call.
+    pub fn connect_within(folder: &Folder, timeout: Duration) -> Result<Option<Self>> {
+        Self::connect_by(folder, timeout, Some(Instant::now() + timeout))
+    }
+
+    fn connect_by(
+        folder: &Folder,
+        timeout: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Self>> {
         let failed = |what: String| {
             Error::runtime(
                 "supervisor",
@@ -67,9 +90,18 @@ impl Session {
             )
             .hint("try again; pyro workspace delete ends it whatever it does")
         };
-        let Some(socket) =
-            dial(folder).map_err(|error| failed(format!("cannot be reached: {error}")))?
-        else {
+        let silent = || {
+            Error::runtime(
+                SILENT,
+                format!("the supervisor of workspace {} does not answer", folder.id),
+            )
+            .hint("try again; pyro workspace delete ends it whatever it does")
+        };
+        let dialled = dial(folder, timeout).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => silent(),
+            _ => failed(format!("cannot be reached: {error}")),
+        });
+        let Some(socket) = dialled? else {
             return Ok(None);
         };
         let share = || {
@@ -85,7 +117,7 @@ impl Session {
             nonce: uuid::Uuid::new_v4().simple().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        match link.hello(&hello, HELLO_TIMEOUT) {
+        match link.hello(&hello, timeout) {
             // It is about to end.
             Ok(welcome) if !welcome.configured => Ok(None),
             Ok(welcome) => Ok(Some(Self {
@@ -93,9 +125,14 @@ impl Session {
                 socket,
                 id: folder.id.clone(),
                 foreign: (welcome.protocol != PROTOCOL).then_some(welcome.version),
+                deadline,
             })),
             Err(LinkError::Closed | LinkError::Broken(_)) => Ok(None),
-            Err(error) => Err(failed(format!("does not answer: {error}"))),
+            Err(_) => {
+                // Ends the thread that reads.
+                let _ = socket.shutdown(Shutdown::Both);
+                Err(silent())
+            }
         }
     }
 
@@ -167,7 +204,7 @@ impl Session {
         let (mut stdout, mut stderr) = (Captured::new(KEPT_BYTES), Captured::new(KEPT_BYTES));
         let mut lines = Vec::new();
         let answer = loop {
-            match stream.receive(None) {
+            match stream.receive(self.deadline) {
                 Ok(Incoming::Data(channel::STDOUT, bytes)) => {
                     stdout.push(&bytes);
                     events.event(Event::Stdout(bytes));
@@ -212,7 +249,20 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Ends the thread that reads, in a client that stays.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
 fn lost(error: &LinkError, cancel: &Cancel) -> Error {
+    if let LinkError::TimedOut(after) = error {
+        return Error::runtime(
+            SILENT,
+            format!("the workspace's supervisor did not answer within {after:.1?}"),
+        );
+    }
     if cancel.is_cancelled() {
         return Error::runtime("cancelled", "cancelled while the workspace worked");
     }
@@ -236,7 +286,8 @@ fn lines_of(lines: &mut Vec<u8>, bytes: &[u8]) -> Vec<WireEvent> {
 }
 
 /// Through a descriptor of the folder, so that no path is too long for a socket.
-fn dial(folder: &Folder) -> std::io::Result<Option<UnixStream>> {
+/// `WouldBlock` when its queue is full for so long.
+fn dial(folder: &Folder, timeout: Duration) -> std::io::Result<Option<UnixStream>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = match rustix::fs::open(folder.path(), flags, Mode::empty()) {
         Ok(dir) => dir,
@@ -244,17 +295,17 @@ fn dial(folder: &Folder) -> std::io::Result<Option<UnixStream>> {
         Err(error) => return Err(error.into()),
     };
     let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
-    match UnixStream::connect(path) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
-            ) =>
-        {
-            Ok(None)
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let patience = |time| set_socket_timeout(&socket, Timeout::Send, time);
+    patience(Some(timeout))?;
+    match connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => {
+            patience(None)?;
+            Ok(Some(socket.into()))
         }
-        Err(error) => Err(error),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -299,7 +350,7 @@ pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
 
 /// Ends a supervisor that does not do what it is told, and its machine with it.
 pub fn kill(folder: &Folder) {
-    let Ok(Some(socket)) = dial(folder) else {
+    let Ok(Some(socket)) = dial(folder, HELLO_TIMEOUT) else {
         return;
     };
     // Its number cannot be another's while it holds the other end.

@@ -8,7 +8,9 @@
 
 mod exec;
 mod network_life;
+mod ports;
 mod running;
+mod services;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -35,6 +37,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+/// The ends of services are on record this soon after their machine's.
+const SERVICES_OVER: Duration = Duration::from_secs(2);
+
 pub(super) struct Live {
     layout: Layout,
     folder: Folder,
@@ -48,6 +53,8 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    services: services::Services,
+    ports: ports::Ports,
 }
 
 struct Usage {
@@ -89,6 +96,8 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            services: services::Services::default(),
+            ports: ports::Ports::default(),
         })
     }
 
@@ -130,7 +139,8 @@ impl Live {
         } else {
             without_machine
         };
-        Some(most.saturating_sub(usage.last.elapsed()))
+        let last = usage.last.max(self.ports.last_traffic());
+        Some(most.saturating_sub(last.elapsed()))
     }
 
     pub(super) fn wait_until_unused(&self, most: Duration) {
@@ -150,7 +160,11 @@ impl Live {
 
     fn set_guest(&self, guest: Option<Arc<Guest>>) -> Option<Arc<Guest>> {
         let mut slot = self.guest.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut slot, guest)
+        let before = std::mem::replace(&mut *slot, guest);
+        drop(slot);
+        // They led into the machine before.
+        self.ports.close_all();
+        before
     }
 
     pub(super) fn has_machine(&self) -> bool {
@@ -171,6 +185,7 @@ impl Live {
         };
         self.set_guest(None);
         let words = guest.last_words();
+        self.services.wait_until_over(SERVICES_OVER);
         self.stopped(StopReason::GuestGone, Some(words));
         self.finish();
     }
@@ -229,6 +244,7 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            published_ports: self.ports.published(),
             last_error: shown
                 .last_error
                 .clone()
@@ -277,6 +293,7 @@ impl Live {
             std::fs::rename(&fresh, self.folder.scratch())
                 .map_err(Error::io("rename into place", &fresh))?;
             journal::clear(&self.folder)?;
+            self.forget_services()?;
             events::clear(&self.folder)?;
             network::log::clear(self.folder.path())?;
             self.sequence.store(0, Ordering::SeqCst);
@@ -337,6 +354,7 @@ impl Live {
                     self.change(|record| {
                         record.environment_version = Some(version);
                         record.machine = Some(facts);
+                        record.published_ports.clear();
                         record.stop_reason = None;
                         record.last_error = None;
                         record.last_activity_at = unix_now();
@@ -397,6 +415,7 @@ impl Live {
                 tracing::warn!("the record was not written: {error}");
             }
             guest.power_off();
+            self.services.wait_until_over(SERVICES_OVER);
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {
                 tracing::warn!("the disk was not synced: {error}");
             }

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use live::Live;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -44,6 +45,7 @@ pub fn run(layout: &Layout, id: &str) -> Result<()> {
     close_inherited();
     // Of its own, so that a signal to the client's terminal is not for it.
     let _ = rustix::process::setsid();
+    raise_file_limit();
     let folder = Store::new(layout).folder(id);
     let Some(lock) = folder.try_lock()? else {
         // The other one listens, or will in a moment; the client asks it.
@@ -126,6 +128,17 @@ fn say_ready() {
     if let Ok(null) = File::options().write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdout(null);
     }
+}
+
+/// Each connection to a published port takes a descriptor.
+fn raise_file_limit() {
+    let files = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    // Where it fails, connections above the limit are refused.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// A client's pipes must not stay open because its workspace lives on.

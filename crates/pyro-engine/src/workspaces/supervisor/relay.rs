@@ -27,7 +27,10 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::Configure(_)
         | Request::WarmUp
         | Request::Exec(_)
+        | Request::Serve(_)
+        | Request::Probe(_)
         | Request::FreezeDisk
+        | Request::Dial(_)
         | Request::PowerOff => None,
     }
 }

@@ -8,6 +8,7 @@ use super::relay;
 use super::wire::{Answer, EVENTS, Failure, PROTOCOL, Request, WireEvent};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink, NoEvents};
+use crate::workspaces::ports::Owner;
 use crate::workspaces::record::StopReason;
 use pyro_proto::messages::{Welcome, channel};
 use pyro_proto::{Incoming, Link, Stream};
@@ -109,6 +110,13 @@ fn carry_out(
             let wait = Duration::from_secs(wait_seconds);
             value(live.follow(&underway, wait, &events, cancel))
         }
+        Request::ServiceStart(launch) => value(live.start_service(launch, cancel)?),
+        Request::ServiceStop { name } => value(live.stop_service(&name)?),
+        Request::PortPublish(wish) => {
+            value(live.publish(&Owner::Hand, wish.guest_port, wish.host_port)?)
+        }
+        Request::PortList => value(live.list_ports()),
+        Request::PortUnpublish { host_port } => value(live.unpublish(&Owner::Hand, host_port)?),
         Request::Look {
             id,
             wait_seconds,

@@ -18,6 +18,8 @@ use crate::error::{Error, Kind};
 use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
+use crate::workspaces::ports::PortWish;
+use crate::workspaces::services::Launch;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Supervisor to client: events, one JSON object per line.
 pub const EVENTS: u8 = channel::SIGNAL;
 
@@ -71,6 +73,13 @@ pub enum Request {
         /// becomes of the client. None: the client waits, and ends it by going.
         wait_seconds: Option<u64>,
     },
+    /// Starts a service; the answer is the service once it is ready or has failed.
+    ServiceStart(Launch),
+    /// Ends a service; the answer is the service.
+    ServiceStop {
+        /// Which one.
+        name: String,
+    },
     /// Looks at a command.
     Look {
         /// Which one.
@@ -81,6 +90,15 @@ pub enum Request {
         cancel: bool,
         /// Whether to send what it wrote, and writes meanwhile.
         output: bool,
+    },
+    /// Opens a port of this host that leads into the guest.
+    PortPublish(PortWish),
+    /// The ports that are open.
+    PortList,
+    /// Closes one that was opened by hand.
+    PortUnpublish {
+        /// On this host.
+        host_port: u16,
     },
 }
 

@@ -241,6 +241,28 @@ fn event(out: &mut Markup, done: &Done) {
             snapshot_name,
             &format!("made, {} on this host", size(*bytes_written)),
         ),
+        Done::ServiceStart {
+            service_name,
+            state,
+            ..
+        } => say(
+            "service",
+            service_name,
+            &format!("started: {}", state.as_str()),
+        ),
+        Done::ServiceStop {
+            service_name,
+            state,
+            exit_code,
+            ..
+        } => {
+            let code = exit_code.map_or_else(String::new, |code| format!(", exit {code}"));
+            say(
+                "service",
+                service_name,
+                &format!("{}{code}", state.as_str()),
+            );
+        }
         Done::SnapshotDelete { snapshot_name } => say("snapshot", snapshot_name, "removed"),
     }
 }

@@ -244,6 +244,11 @@ fn facts(out: &mut Markup, page: &Page) {
         if backend.is_empty() { "" } else { ", " },
     );
     fact("Machine", &machine);
+    let services = summary.services.current.iter();
+    let services: Vec<_> = services
+        .map(|service| format!("{} {}", service.service_name, service.state.as_str()))
+        .collect();
+    fact("Services", &services.join(", "));
     fact("Network", &workspace.network_policy);
     out.raw("</dl>\n");
 }

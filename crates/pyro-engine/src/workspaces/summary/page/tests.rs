@@ -129,6 +129,7 @@ fn session(said: &str) -> Session {
         done,
     };
     Session {
+        services: Vec::new(),
         workspace,
         commands: vec![command(1, said, Some(0)), command(2, said, None)],
         unreadable_commands: 3,

@@ -146,7 +146,7 @@ impl Live {
         .hint("start the workspace and run it again")
     }
 
-    fn is_current(&self, guest: &Arc<Guest>) -> bool {
+    pub(super) fn is_current(&self, guest: &Arc<Guest>) -> bool {
         self.guest().is_some_and(|now| Arc::ptr_eq(&now, guest))
     }
 

@@ -1,0 +1,117 @@
+//! What a service is to be.
+//!
+//! Owns: what a caller may ask for, checked before anything is looked at, and
+//! its form on the way to the supervisor. Pure. Refuses: what no guest could do.
+
+use super::payloads::{Readiness, RestartPolicy};
+use super::readiness::{self, Wanted};
+use crate::error::{Error, Result};
+use crate::vms::checks;
+use crate::workspaces::names;
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// Least and most seconds until a service has to be ready.
+pub const READY_TIMEOUT_SECONDS_RANGE: RangeInclusive<u64> = 1..=3600;
+/// Least and most milliseconds between two looks.
+pub const READY_INTERVAL_MS_RANGE: RangeInclusive<u64> = 1..=60_000;
+/// Least and most restarts in a row.
+pub const MAX_RESTARTS_RANGE: RangeInclusive<u32> = 0..=1000;
+/// Least and most seconds between two looks whether it is still ready.
+pub const HEALTH_INTERVAL_SECONDS_RANGE: RangeInclusive<u64> = 1..=3600;
+/// The kernel takes no longer word.
+const MAX_COMMAND_BYTES: usize = 128 * 1024 - 1;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct NewService {
+    /// Its name.
+    pub name: String,
+    /// For `/bin/sh -lc`.
+    pub command: String,
+    /// Below `/workspace`.
+    pub cwd: String,
+    /// What makes it ready.
+    pub readiness: Wanted,
+    /// Seconds until it has to be, [`READY_TIMEOUT_SECONDS_RANGE`].
+    pub ready_timeout_seconds: u64,
+    /// Milliseconds between two looks, [`READY_INTERVAL_MS_RANGE`].
+    pub ready_interval_ms: u64,
+    /// When it is started again.
+    pub restart: RestartPolicy,
+    /// Most restarts in a row, [`MAX_RESTARTS_RANGE`].
+    pub max_restarts: u32,
+    /// Seconds between two later looks, [`HEALTH_INTERVAL_SECONDS_RANGE`].
+    pub health_interval_seconds: Option<u64>,
+}
+
+/// The same, checked, on its way to the supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::workspaces) struct Launch {
+    pub name: String,
+    pub command: String,
+    pub cwd: String,
+    pub readiness: Option<Readiness>,
+    pub ready_timeout_seconds: u64,
+    pub ready_interval_ms: u64,
+    pub restart: RestartPolicy,
+    pub max_restarts: u32,
+    pub health_interval_seconds: Option<u64>,
+}
+
+impl NewService {
+    pub(super) fn checked(&self) -> Result<Launch> {
+        let name = service_name(&self.name)?;
+        checks::command(&self.command)?;
+        if self.command.len() > MAX_COMMAND_BYTES {
+            return Err(
+                Error::invalid("invalid_command", "the command is longer than 128 KiB")
+                    .hint("put it into a script in the workspace"),
+            );
+        }
+        let (timeout, interval) = (self.ready_timeout_seconds, self.ready_interval_ms);
+        checks::within(
+            "ready_timeout_seconds",
+            timeout,
+            &READY_TIMEOUT_SECONDS_RANGE,
+        )?;
+        checks::within("ready_interval_ms", interval, &READY_INTERVAL_MS_RANGE)?;
+        checks::within("max_restarts", self.max_restarts, &MAX_RESTARTS_RANGE)?;
+        let readiness = self.readiness.parse()?;
+        if let Some(seconds) = self.health_interval_seconds {
+            let range = HEALTH_INTERVAL_SECONDS_RANGE;
+            checks::within("health_interval_seconds", seconds, &range)?;
+            if readiness.is_none() {
+                return Err(Error::invalid(
+                    "missing_readiness",
+                    "health_interval_seconds looks again at what made the service ready, and nothing does",
+                )
+                .hint("give --ready-tcp, --ready-http, --ready-file or --ready-command"));
+            }
+        }
+        Ok(Launch {
+            name,
+            command: self.command.clone(),
+            cwd: readiness::inside(&self.cwd, "cwd")?,
+            readiness,
+            ready_timeout_seconds: timeout,
+            ready_interval_ms: interval,
+            restart: self.restart,
+            max_restarts: self.max_restarts,
+            health_interval_seconds: self.health_interval_seconds,
+        })
+    }
+}
+
+/// A service's name, trimmed.
+pub(super) fn service_name(text: &str) -> Result<String> {
+    let name = text.trim();
+    if names::is_word(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Error::invalid(
+        "invalid_name",
+        format!("service name {text:?} is not allowed"),
+    )
+    .hint("names have up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"))
+}
