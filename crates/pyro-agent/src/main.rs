@@ -26,6 +26,7 @@ mod init_root;
 mod keeper;
 mod machine;
 mod modules;
+mod network;
 mod poweroff;
 mod probe;
 mod process;

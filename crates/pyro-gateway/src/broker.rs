@@ -27,6 +27,8 @@ use crate::proxy::splice::{Activity, close_after_reply, reset, write_all};
 use crate::route::Route;
 use crate::rules::{HostName, Policy, brokered_hosts};
 use authority::Authority;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use io::Prefixed;
@@ -132,10 +134,20 @@ fn read(
     Ok(hosts)
 }
 
-/// The authorities this host trusts.
-pub fn system_roots() -> RootCertStore {
+/// The authorities this host trusts, as a configuration has them.
+#[must_use]
+pub fn system_authorities() -> Vec<String> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    found.iter().map(|one| STANDARD.encode(one)).collect()
+}
+
+/// Authorities of a configuration; those that are none are left out.
+pub(crate) fn roots(authorities: &[String]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let decoded = authorities
+        .iter()
+        .filter_map(|one| STANDARD.decode(one).ok());
+    roots.add_parsable_certificates(decoded.map(Into::into));
     roots
 }
 

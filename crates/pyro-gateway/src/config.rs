@@ -4,7 +4,7 @@
 //! program. Refuses: defaults, which are the engine's.
 
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// One JSON object on the gateway's standard input. It holds secrets, so it
 /// never is an argument, a variable or a file.
@@ -14,12 +14,12 @@ pub struct Config {
     pub rules: Rules,
     /// Resolvers to ask, as seen from the host.
     pub resolvers: Vec<SocketAddr>,
-    /// Addresses of the host itself, public ones too: no name and no range
-    /// opens them.
-    #[serde(default)]
-    pub own_addresses: Vec<IpAddr>,
     /// Secrets that are put into requests outside the guest.
     pub brokered: Vec<Brokered>,
+    /// Certificates of the authorities that brokered hosts are checked
+    /// against, as DER in base64; the gateway sees no file of the host.
+    #[serde(default)]
+    pub authorities: Vec<String>,
 }
 
 /// What may be reached. Without any entry: every public address.

@@ -19,6 +19,7 @@ pub mod broker;
 pub mod config;
 pub mod log;
 pub mod names;
+pub mod namespace;
 pub mod proxy;
 pub mod registries;
 pub mod resolver;

@@ -8,21 +8,18 @@
 //!  names       all                 those listed               none
 //!  addresses   public              those a listed name has    those listed
 //!              + ranges listed     + ranges listed
-//!  never       private, link-local, metadata, ... unless a range lists it;
-//!              the host's own addresses always
+//!  never       what is closed ([`crate::namespace::ranges`]), unless a range
+//!              opens it; the same table as the packets' filter
 //! ```
 
-mod cidr;
 mod domain;
-mod never_public;
 
-pub use cidr::Cidr;
 pub use domain::{DomainRule, HostName};
-pub use never_public::{NEVER_PUBLIC, never_public};
 
 use crate::config::{Brokered, Rules};
+use crate::namespace::ranges::{Closed, Host, Range, closed, why_closed};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Most entries of one list. Each connection walks them.
 pub const MAX_ENTRIES: usize = 512;
@@ -46,7 +43,7 @@ pub enum RuleError {
         /// As it was written.
         entry: String,
         /// What is wrong.
-        reason: &'static str,
+        reason: String,
         /// What to do.
         next: &'static str,
     },
@@ -115,17 +112,17 @@ pub enum PortVerdict {
     Unseen,
 }
 
-/// The rules, read once. Cheap to clone.
+/// The rules, read once. Cheap to clone; clones see the same host.
 #[derive(Clone, Debug)]
 pub struct Policy {
     domains: Arc<[DomainRule]>,
-    ranges: Arc<[Cidr]>,
-    own: Arc<[IpAddr]>,
+    ranges: Arc<[Range]>,
+    closed: Arc<RwLock<Vec<Closed>>>,
 }
 
 impl Policy {
-    /// Reads the two lists. `own` are addresses of the host itself.
-    pub fn new(rules: &Rules, own: &[IpAddr]) -> Result<Self, RuleError> {
+    /// Reads the two lists.
+    pub fn new(rules: &Rules, host: &Host) -> Result<Self, RuleError> {
         few("--allow-domain", rules.allow_domains.len())?;
         few("--allow-cidr", rules.allow_cidrs.len())?;
         let domains: Result<Vec<_>, _> = rules
@@ -133,16 +130,27 @@ impl Policy {
             .iter()
             .map(|entry| DomainRule::parse(entry))
             .collect();
-        let ranges: Result<Vec<_>, _> = rules
-            .allow_cidrs
-            .iter()
-            .map(|entry| Cidr::parse(entry))
-            .collect();
-        Ok(Self {
+        let range = |entry: &String| {
+            entry.parse::<Range>().map_err(|reason| RuleError::Cidr {
+                entry: entry.clone(),
+                reason,
+                next: "write IPv4 in CIDR form; names go to --allow-domain",
+            })
+        };
+        let ranges: Result<Vec<_>, _> = rules.allow_cidrs.iter().map(range).collect();
+        let policy = Self {
             domains: domains?.into(),
             ranges: ranges?.into(),
-            own: own.iter().map(IpAddr::to_canonical).collect(),
-        })
+            closed: Arc::default(),
+        };
+        policy.see_host(host);
+        Ok(policy)
+    }
+
+    /// The host has other addresses now.
+    pub fn see_host(&self, host: &Host) {
+        let now = closed(host, &self.ranges);
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// Whether only what is listed may be reached.
@@ -169,21 +177,16 @@ impl Policy {
     /// What an address is, whoever it was named by.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> AddressVerdict {
-        let address = address.to_canonical();
-        // Before the ranges: 0.0.0.0/0 must not open the host.
-        if self.own.contains(&address) {
-            return AddressVerdict::Refused("an address of the host itself".into());
+        let IpAddr::V4(four) = address.to_canonical() else {
+            return AddressVerdict::Refused("an IPv6 address, which guests do not reach".into());
+        };
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = why_closed(&closed, four) {
+            return AddressVerdict::Refused(format!("{}; see --allow-cidr", why.reason()));
         }
-        if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
-            return AddressVerdict::Refused(
-                never_public(address).map_or_else(|| "not a host's address".into(), String::from),
-            );
-        }
-        if let Some(range) = self.ranges.iter().find(|range| range.contains(address)) {
-            return AddressVerdict::Listed(format!("--allow-cidr {range}"));
-        }
-        match never_public(address) {
-            Some(what) => AddressVerdict::Refused(format!("{what}; see --allow-cidr")),
+        let one = Range::around(four, 32);
+        match self.ranges.iter().find(|range| range.contains(&one)) {
+            Some(range) => AddressVerdict::Listed(format!("--allow-cidr {range}")),
             None => AddressVerdict::Public,
         }
     }

@@ -6,12 +6,12 @@
 
 use crate::config::{Brokered, Config, Rules};
 use crate::log::Attempt;
-use crate::names::{Listeners, Running, serve_by};
+use crate::names::Names;
+use crate::namespace::ranges::Host;
 use crate::resolver::Pins;
 use crate::resolver::message::{read_reply, text, write_query};
 use crate::route::Route;
 use crate::rules::HostName;
-use rustls::RootCertStore;
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Name, Packet, RCODE, ResourceRecord, TYPE};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ pub struct Bench {
     told: Arc<Mutex<Vec<Attempt>>>,
     pub pins: Arc<Pins>,
     pub ca_certificate_pem: Option<String>,
-    _running: Running,
+    _names: Names,
 }
 
 /// What a bench is made from.
@@ -64,7 +64,7 @@ pub struct Setting<'a> {
     pub own: &'a [&'a str],
     pub names: &'a [(&'a str, &'a str)],
     pub brokered: Vec<Brokered>,
-    pub roots: Option<RootCertStore>,
+    pub authorities: Vec<String>,
 }
 
 impl Bench {
@@ -75,35 +75,34 @@ impl Bench {
                 allow_cidrs: setting.ranges.iter().map(ToString::to_string).collect(),
             },
             resolvers: vec![host_resolver(setting.names)],
-            own_addresses: setting.own.iter().map(|own| own.parse().unwrap()).collect(),
             brokered: setting.brokered,
+            authorities: setting.authorities,
         };
         let dns_udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let dns_tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
         let (dns, proxy_at) = (dns_udp.local_addr().unwrap(), proxy.local_addr().unwrap());
-        let listeners = Listeners {
-            dns_udp,
-            dns_tcp,
-            proxy: Some(proxy),
-        };
         let (roads, told, pins) = (Arc::new(Roads::default()), Arc::default(), Arc::default());
         let log = {
             let told: Arc<Mutex<Vec<Attempt>>> = Arc::clone(&told);
             move |attempt| told.lock().unwrap().push(attempt)
         };
         let route = Arc::clone(&roads) as Arc<dyn Route>;
-        let roots = setting.roots.unwrap_or_else(RootCertStore::empty);
-        let running =
-            serve_by(&config, listeners, log, Arc::clone(&pins), route, || roots).unwrap();
+        let host = Host {
+            addresses: setting.own.iter().map(|own| own.parse().unwrap()).collect(),
+            networks: Vec::new(),
+        };
+        let names = Names::by(&config, &host, log, Arc::clone(&pins), route).unwrap();
+        names.resolve(dns_udp, dns_tcp).unwrap();
+        names.proxy(proxy).unwrap();
         Self {
             dns,
             proxy: proxy_at,
             roads,
             told,
             pins,
-            ca_certificate_pem: running.ca_certificate_pem.clone(),
-            _running: running,
+            ca_certificate_pem: names.ca_certificate_pem().map(String::from),
+            _names: names,
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod dial;
 pub mod diff;
 pub mod files;
+pub mod network;
 pub mod probe;
 pub mod secrets;
 pub mod trust;
@@ -132,6 +133,9 @@ pub struct Configure {
     /// requests about files are about the whole root.
     #[serde(default)]
     pub reader: bool,
+    /// Its network card; none when it has none.
+    #[serde(default)]
+    pub network: Option<network::Network>,
 }
 
 /// How a command is named.
@@ -253,7 +257,7 @@ pub const LEAVING: &str = "leaving";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
+    /// `mount`, `network`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
     /// connections those of [`dial`].
     pub code: String,
     /// One lower-case sentence that names the thing.

@@ -28,6 +28,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         line("Powered off if unused for", span(seconds));
     }
     line("Network policy", text(workspace, "network_policy"));
+    let rules = &workspace["network_rules"];
+    line("Allowed domains", listed(&rules["allow_domains"]));
+    line("Allowed ranges", listed(&rules["allow_cidrs"]));
     line(
         "Published ports",
         ports::of_workspace(&workspace["published_ports"]),
@@ -84,6 +87,12 @@ fn secrets(secrets: &Value) -> String {
         )
     });
     names.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(entries: &Value) -> String {
+    let entries = entries.as_array().into_iter().flatten();
+    let words: Vec<_> = entries.filter_map(Value::as_str).collect();
+    words.join(", ")
 }
 
 fn seed(seed: &Value) -> String {

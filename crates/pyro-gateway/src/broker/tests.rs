@@ -110,7 +110,7 @@ fn world_and_bench(domains: &[&str]) -> (World, Bench) {
         domains,
         names: &[(HOST, "1.2.3.4"), ("other.example.org", "1.2.3.5")],
         brokered: brokered(),
-        roots: Some(world.roots.clone()),
+        authorities: vec![world.authority.clone()],
         ..Setting::default()
     });
     assert_eq!(bench.resolve(HOST), 1);
@@ -390,7 +390,8 @@ async fn a_secret_does_not_leave_in_clear() {
 
 #[test]
 fn values_hosts_and_roots_that_do_not_work_are_refused_at_once() {
-    let policy = crate::rules::Policy::new(&crate::config::Rules::default(), &[]).unwrap();
+    let policy =
+        crate::rules::Policy::new(&crate::config::Rules::default(), &Default::default()).unwrap();
     let error = super::Broker::new(&policy, &brokered(), RootCertStore::empty())
         .err()
         .unwrap();

@@ -128,7 +128,7 @@ mod tests {
             allow_domains: domains.iter().map(ToString::to_string).collect(),
             allow_cidrs: ranges.iter().map(ToString::to_string).collect(),
         };
-        let policy = Policy::new(&rules, &[]).unwrap();
+        let policy = Policy::new(&rules, &Default::default()).unwrap();
         let pinned = Pinned {
             names: pins
                 .iter()

@@ -143,7 +143,8 @@ pub fn entry(url: &str) -> Option<String> {
         _ => host.to_owned(),
     };
     let rule = DomainRule::parse(&entry).ok()?;
-    (!entry.contains('*')).then(|| rule.to_string())
+    let is_whole = entry.contains('.') && !entry.contains('*');
+    is_whole.then(|| rule.to_string())
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ mod tests {
             allow_domains: vec!["www.example.org".into()],
             allow_cidrs: ranges.iter().map(ToString::to_string).collect(),
         };
-        let policy = Policy::new(&rules, &[]).unwrap();
+        let policy = Policy::new(&rules, &Default::default()).unwrap();
         filter(
             &policy,
             &HostName::parse("www.example.org").unwrap(),

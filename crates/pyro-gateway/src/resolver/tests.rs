@@ -98,7 +98,14 @@ async fn bench(
         allow_domains: domains.iter().map(ToString::to_string).collect(),
         allow_cidrs: ranges.iter().map(ToString::to_string).collect(),
     };
-    let policy = Policy::new(&rules, &["203.0.114.9".parse().unwrap()]).unwrap();
+    let policy = Policy::new(
+        &rules,
+        &crate::namespace::ranges::Host {
+            addresses: vec!["203.0.114.9".parse().unwrap()],
+            networks: Vec::new(),
+        },
+    )
+    .unwrap();
     let told = Told::default();
     let attempts = Attempts::new({
         let told = Arc::clone(&told);
@@ -194,7 +201,7 @@ async fn a_name_that_is_not_allowed_is_never_asked_for() {
     }
     assert_eq!(bench.asked.load(Ordering::Relaxed), 0);
     assert_eq!(bench.names_at("1.2.3.4"), 0);
-    assert_eq!(bench.refused().len(), 3, "{:?}", bench.refused());
+    assert_eq!(bench.refused().len(), 9, "{:?}", bench.refused());
 }
 
 #[tokio::test]
@@ -214,7 +221,11 @@ async fn rebinding_to_a_private_address_or_to_the_host_is_refused_and_told() {
     );
     assert_eq!(bench.names_at("1.1.1.1"), 1);
     let refused = bench.refused().join("\n");
-    for part in ["a private address", "of the host itself", "metadata"] {
+    for part in [
+        "a private address",
+        "an address of the host",
+        "a link-local address",
+    ] {
         assert!(refused.contains(part), "{refused}");
     }
 }
@@ -281,7 +292,7 @@ async fn noise_is_not_answered_and_a_flood_does_not_stop_it() {
 
 #[tokio::test]
 async fn without_a_resolver_that_answers_the_guest_is_told_so() {
-    let policy = Policy::new(&Rules::default(), &[]).unwrap();
+    let policy = Policy::new(&Rules::default(), &Default::default()).unwrap();
     let told = Told::default();
     let log = Arc::clone(&told);
     let attempts = Attempts::new(move |attempt| log.lock().unwrap().push(attempt));

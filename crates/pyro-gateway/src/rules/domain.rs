@@ -135,9 +135,9 @@ impl DomainRule {
             )));
         }
         let name = HostName::parse(name).map_err(error)?;
-        if !name.as_str().contains('.') {
+        if below && !name.as_str().contains('.') {
             return Err(error((
-                "is a single word, which is a whole top level or a name of the local network",
+                "is a whole top level",
                 "write the whole name, such as *.example.org",
             )));
         }

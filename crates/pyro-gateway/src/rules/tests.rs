@@ -4,13 +4,16 @@ use super::*;
 use proptest::prelude::*;
 
 fn policy(domains: &[&str], ranges: &[&str]) -> Policy {
-    let own = ["203.0.114.9".parse().unwrap()];
+    let host = Host {
+        addresses: vec!["203.0.114.9".parse().unwrap()],
+        networks: Vec::new(),
+    };
     Policy::new(
         &Rules {
             allow_domains: domains.iter().map(ToString::to_string).collect(),
             allow_cidrs: ranges.iter().map(ToString::to_string).collect(),
         },
-        &own,
+        &host,
     )
     .unwrap()
 }
@@ -24,8 +27,7 @@ fn entries_that_are_no_rule_say_why_and_what_to_write() {
     for (entry, part) in [
         ("*", "leave --allow-domain out"),
         ("*.", "leave --allow-domain out"),
-        ("*.org", "single word"),
-        ("localhost", "single word"),
+        ("*.org", "whole top level"),
         ("", "is empty"),
         ("a..b", "empty part"),
         ("ex*mple.org", "whole first part"),
@@ -54,13 +56,17 @@ fn entries_that_are_no_rule_say_why_and_what_to_write() {
     }
     for (entry, part) in [
         ("example.org", "--allow-domain"),
-        ("10.0.0.1/8", "behind its prefix"),
-        ("10.0.0.0/33", "0 to 32"),
-        ("10.0.0.0/+8", "0 to 32"),
-        ("::ffff:10.0.0.0/104", "write it as IPv4"),
-        ("fd00::/129", "0 to 128"),
+        ("10.0.0.0/33", "IPv4"),
+        ("10.0.0.0/+8", "IPv4"),
+        ("fd00::/8", "IPv4"),
     ] {
-        let error = Cidr::parse(entry).unwrap_err().to_string();
+        let rules = Rules {
+            allow_cidrs: vec![entry.into()],
+            ..Rules::default()
+        };
+        let error = Policy::new(&rules, &Host::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(part), "{entry}: {error}");
     }
 }
@@ -117,94 +123,53 @@ fn ports_are_80_and_443_or_the_one_named() {
 }
 
 #[test]
-fn addresses_no_public_host_has() {
+fn addresses_are_those_of_the_packets_filter() {
     let open = policy(&[], &[]);
     for never in [
         "0.0.0.0",
         "10.1.2.3",
-        "100.64.0.1",
         "127.0.0.1",
-        "127.9.9.9",
         "169.254.169.254",
-        "172.16.0.1",
         "172.30.0.1",
-        "172.31.255.255",
         "192.168.1.1",
-        "198.18.0.1",
         "224.0.0.1",
-        "239.1.1.1",
-        "240.0.0.1",
         "255.255.255.255",
-        "168.63.129.16",
-        "::",
         "::1",
         "::ffff:10.0.0.1",
-        "::ffff:127.0.0.1",
-        "::127.0.0.1",
         "64:ff9b::7f00:1",
-        "64:ff9b:1::1",
         "2002:7f00:1::",
-        "2001::1",
-        "2001:db8::1",
         "fe80::1",
-        "fec0::1",
-        "fc00::1",
-        "fd12:3456::1",
-        "ff02::1",
-        "100::1",
-        "4000::1",
+        "2606:4700::1111",
         "203.0.114.9",
         "::ffff:203.0.114.9",
     ] {
-        let address = never.parse().unwrap();
-        assert!(
-            matches!(open.address(address), AddressVerdict::Refused(_)),
-            "{never}"
-        );
+        let verdict = open.address(never.parse().unwrap());
+        assert!(matches!(verdict, AddressVerdict::Refused(_)), "{never}");
     }
-    for public in [
-        "1.1.1.1",
-        "172.15.255.255",
-        "172.32.0.1",
-        "100.63.255.255",
-        "100.128.0.1",
-        "192.0.1.1",
-        "203.0.114.8",
-        "223.255.255.255",
-        "2606:4700::1111",
-        "2a00::1",
-        "::ffff:1.1.1.1",
+    for public in ["1.1.1.1", "172.32.0.1", "203.0.114.8", "::ffff:1.1.1.1"] {
+        let verdict = open.address(public.parse().unwrap());
+        assert_eq!(verdict, AddressVerdict::Public, "{public}");
+    }
+    let listed = policy(&[], &["10.0.0.0/8", "0.0.0.0/0"]);
+    for (address, is_open) in [
+        ("10.1.1.1", true),
+        ("9.9.9.9", true),
+        ("192.168.0.1", false),
+        ("203.0.114.9", false),
     ] {
-        let address = public.parse().unwrap();
-        assert_eq!(open.address(address), AddressVerdict::Public, "{public}");
-    }
-}
-
-#[test]
-fn a_listed_range_opens_private_addresses_and_never_the_host() {
-    let listed = policy(&[], &["10.0.0.0/8", "0.0.0.0/0", "fd00::/8", "::/0"]);
-    for open in ["10.1.1.1", "192.168.0.1", "fd00::1"] {
-        let verdict = listed.address(open.parse().unwrap());
-        assert!(
+        let verdict = listed.address(address.parse().unwrap());
+        assert_eq!(
             matches!(verdict, AddressVerdict::Listed(_)),
-            "{open}: {verdict:?}"
+            is_open,
+            "{address}: {verdict:?}"
         );
     }
-    for shut in [
-        "127.0.0.1",
-        "::1",
-        "203.0.114.9",
-        "0.0.0.0",
-        "::",
-        "224.0.0.1",
-        "::ffff:127.0.0.1",
-    ] {
-        let verdict = listed.address(shut.parse().unwrap());
-        assert!(
-            matches!(verdict, AddressVerdict::Refused(_)),
-            "{shut}: {verdict:?}"
-        );
-    }
+    listed.see_host(&Host {
+        addresses: vec!["9.9.9.9".parse().unwrap()],
+        networks: Vec::new(),
+    });
+    let verdict = listed.clone().address("9.9.9.9".parse().unwrap());
+    assert!(matches!(verdict, AddressVerdict::Refused(_)), "{verdict:?}");
 }
 
 #[test]
@@ -235,7 +200,6 @@ proptest! {
     #[test]
     fn any_text_is_a_rule_or_an_error(entry in "\\PC{0,80}") {
         let _ = DomainRule::parse(&entry);
-        let _ = Cidr::parse(&entry);
     }
 
     #[test]
@@ -263,28 +227,5 @@ proptest! {
         let beside = name(&format!("{front}{base}"));
         prop_assert!(exact.covers(&itself) && !exact.covers(&child) && !exact.covers(&beside));
         prop_assert!(!below.covers(&itself) && below.covers(&child) && !below.covers(&beside));
-    }
-
-    #[test]
-    fn a_range_holds_what_shares_its_front(address: u32, other: u32, bits in 0u8..=32) {
-        let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-        let base = std::net::Ipv4Addr::from(address & mask);
-        let range = Cidr::parse(&format!("{base}/{bits}")).unwrap();
-        let other_address = IpAddr::V4(other.into());
-        prop_assert_eq!(range.contains(other_address), other & mask == address & mask);
-        prop_assert!(!range.contains(IpAddr::V6(std::net::Ipv6Addr::from(u128::from(other)))));
-    }
-
-    /// The standard library's opinion, for what it has one about.
-    #[test]
-    fn the_table_holds_what_the_standard_library_calls_special(address: u32) {
-        let four = std::net::Ipv4Addr::from(address);
-        let special = four.is_private() || four.is_loopback() || four.is_link_local()
-            || four.is_multicast() || four.is_broadcast() || four.is_documentation()
-            || four.is_unspecified();
-        if special {
-            prop_assert!(never_public(IpAddr::V4(four)).is_some());
-            prop_assert!(never_public(IpAddr::V6(four.to_ipv6_mapped())).is_some());
-        }
     }
 }

@@ -108,6 +108,9 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
     steps.push(Step::Folder(staged(Path::new("dev"))));
     for name in devices {
         let name = Path::new("dev").join(name);
+        if let Some(above) = name.parent().filter(|above| *above != Path::new("dev")) {
+            steps.push(Step::Folder(staged(above)));
+        }
         let from = Path::new("/").join(&name);
         let Ok(stat) = rustix::fs::stat(&from) else {
             continue;
@@ -117,6 +120,10 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
             path: staged(&name),
             number: stat.st_rdev,
         });
+    }
+    // For what the program itself mounts.
+    for name in ["run", "tmp"] {
+        steps.push(Step::Folder(staged(Path::new(name))));
     }
     steps.push(Step::Folder(staged(Path::new("proc"))));
     steps.push(Step::Proc(staged(Path::new("proc"))));

@@ -8,10 +8,11 @@
 //!   guest: pyro-secret-4f1c... --request--> gateway: the value --TLS--> host
 //! ```
 
+use super::Material;
 use crate::error::{Error, Result};
-use pyro_gateway::broker;
-use pyro_gateway::config::{Brokered, Rules};
-use pyro_gateway::rules::Policy;
+use crate::network::NetworkSpec;
+use pyro_gateway::config::{Brokered, Config, Rules};
+use pyro_gateway::names;
 
 const PREFIX: &str = "pyro-secret-";
 /// Enough that nobody writes one by accident, and a host sees whose it is.
@@ -36,30 +37,61 @@ pub(super) fn placeholder(name: &str, value: &[u8], hosts: &[String]) -> Result<
     )?;
     let mut placeholder = PREFIX.to_owned() + &hex::encode(random);
     placeholder.truncate(length);
-    let secret = Brokered {
-        name: name.to_owned(),
-        placeholder: placeholder.clone(),
-        value: value.to_vec(),
-        hosts: hosts.to_vec(),
-    };
-    check(&Rules::default(), &[secret])?;
+    check(&Rules::default(), name, &placeholder, value, hosts)?;
     Ok(placeholder)
 }
 
-/// Whether secrets can be brokered under these rules.
+/// Whether a workspace with this network can have these secrets.
 ///
 /// # Errors
 /// `invalid_secret` naming the secret and what to do.
-pub fn check(rules: &Rules, brokered: &[Brokered]) -> Result<()> {
-    Policy::new(rules, &[])
-        .map_err(broker::BrokerError::from)
-        .and_then(|policy| broker::check(&policy, brokered))
-        .map_err(|error| {
-            Error::invalid("invalid_secret", error.to_string()).hint(
-                "a secret with hosts is one line of 8 or more ASCII characters; \
-                 each host is a whole name, such as api.example.org",
-            )
-        })
+pub fn check_network(network: &NetworkSpec, materials: &[Material]) -> Result<()> {
+    for Material { secret, value } in materials {
+        let Some(placeholder) = &secret.placeholder else {
+            continue;
+        };
+        if !network.policy.has_card() {
+            let name = &secret.name;
+            let why =
+                format!("secret {name} is for requests to hosts, and the guest has no network");
+            return Err(Error::invalid("invalid_secret", why)
+                .hint("give --network-policy egress as well, or leave the hosts out"));
+        }
+        check(
+            &network.rules,
+            &secret.name,
+            placeholder,
+            value,
+            &secret.hosts,
+        )?;
+    }
+    Ok(())
+}
+
+fn check(
+    rules: &Rules,
+    name: &str,
+    placeholder: &str,
+    value: &[u8],
+    hosts: &[String],
+) -> Result<()> {
+    let secret = Brokered {
+        name: name.to_owned(),
+        placeholder: placeholder.to_owned(),
+        value: value.to_vec(),
+        hosts: hosts.to_vec(),
+    };
+    let config = Config {
+        rules: rules.clone(),
+        brokered: vec![secret],
+        ..Config::default()
+    };
+    names::check(&config).map_err(|error| {
+        Error::invalid("invalid_secret", error.to_string()).hint(
+            "a secret with hosts is one line of 8 or more ASCII characters; \
+             each host is a whole name, such as api.example.org",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -79,6 +111,37 @@ mod tests {
             assert_ne!(one, other);
             assert!(one.starts_with(PREFIX) && one.len() == length, "{one}");
         }
+    }
+
+    #[test]
+    fn hosts_need_a_network_that_lets_them_through() {
+        let secret = super::super::WorkspaceSecret {
+            name: "TOKEN".into(),
+            source_kind: super::super::SourceKind::Literal,
+            hosts: hosts(&["api.example.org"]),
+            placeholder: Some(format!("{PREFIX}0123456789")),
+        };
+        let material = [Material {
+            secret,
+            value: b"hunter2hunter2".to_vec(),
+        }];
+        let spec = |policy, domains: &[&str]| NetworkSpec {
+            policy,
+            rules: Rules {
+                allow_domains: hosts(domains),
+                ..Rules::default()
+            },
+        };
+        use crate::network::NetworkPolicy::{Egress, Off};
+        assert!(check_network(&spec(Egress, &[]), &material).is_ok());
+        assert!(check_network(&spec(Egress, &["*.example.org"]), &material).is_ok());
+        let error = check_network(&spec(Off, &[]), &material).unwrap_err();
+        assert!(error.hint.unwrap().contains("--network-policy egress"));
+        let error = check_network(&spec(Egress, &["b.example"]), &material).unwrap_err();
+        assert!(
+            error.message.contains("add --allow-domain api.example.org"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -32,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use brokered::check_network;
 pub use pyro_proto::messages::secrets::{MAX_SECRET_BYTES, MAX_SECRETS};
 pub use source::{Material, NewSecret, Source, read};
 pub use stored::store;

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 pub struct World {
     issuer: Issuer<'static, KeyPair>,
     pub roots: RootCertStore,
+    pub authority: String,
 }
 
 impl World {
@@ -29,7 +30,12 @@ impl World {
         let mut roots = RootCertStore::empty();
         roots.add(certificate.der().clone()).unwrap();
         let issuer = Issuer::new(params, key);
-        Self { issuer, roots }
+        let authority = STANDARD.encode(certificate.der());
+        Self {
+            issuer,
+            roots,
+            authority,
+        }
     }
 
     pub fn server_config(&self, name: &str, protocols: &[&[u8]]) -> Arc<ServerConfig> {
