@@ -17,6 +17,7 @@ fn shell<'a>(args: &'a [OsString]) -> Launch<'a> {
         network: Network::Own,
         view: View::Program {
             devices: vec!["null"],
+            folders: Vec::new(),
         },
         identity: Identity::Unprivileged,
         levels: &[Level::RootNamespaces, Level::UserNamespaces],

@@ -88,6 +88,8 @@ impl Gateway {
             network: Network::Host,
             view: View::Program {
                 devices: vec!["null", "urandom", "net/tun"],
+                // Its own names, and where pasta shuts itself in.
+                folders: vec!["run", "tmp"],
             },
             identity: Identity::NamespaceRoot,
             levels: if root {

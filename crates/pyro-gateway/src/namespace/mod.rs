@@ -334,8 +334,10 @@ impl Inside {
             // The rules are there before anything could send.
             feed(&programs.nft, &["-f", "-"], &ruleset)?;
             for (setting, value) in [
-                ("ipv6/conf/all/disable_ipv6", "1"),
-                ("ipv6/conf/default/disable_ipv6", "1"),
+                // No address of IPv6 anywhere; switched off as a whole it would
+                // drop what a guest sends before the rules can log it.
+                ("ipv6/conf/default/addr_gen_mode", "1"),
+                ("ipv6/conf/default/accept_ra", "0"),
                 ("ipv4/ip_forward", "1"),
             ] {
                 let path = format!("/proc/sys/net/{setting}");

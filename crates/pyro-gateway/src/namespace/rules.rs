@@ -97,22 +97,27 @@ fn refuse(matches: &str, reason: &str) -> String {
     log(matches, REFUSED, reason, ANSWER)
 }
 
-/// What no guest of this namespace can have sent in good faith.
+/// What no guest of this namespace can have sent in good faith, and what the
+/// kernel drops before any later rule sees it.
 fn guest(text: &mut String) {
     let _ = write!(
         text,
-        "  chain guest_ {{\n    type filter hook prerouting priority raw; policy accept;\n    iifname != \"{TAP}\" accept\n{}{}{}  }}\n",
-        // Multicast of a kernel that looks for neighbours is not worth a line.
-        "    ip6 daddr ff00::/8 drop\n".to_owned()
-            + &log("meta nfproto ipv6", REFUSED, "ipv6", "drop"),
-        log(
-            &format!("ether saddr != {GUEST_MAC}"),
-            REFUSED,
-            "spoofed",
-            "drop"
-        ),
-        log(&format!("ip saddr != {GUEST}"), REFUSED, "spoofed", "drop"),
+        "  chain guest_ {{\n    type filter hook prerouting priority raw; policy accept;\n    iifname != \"{TAP}\" accept\n"
     );
+    // Multicast of a kernel that looks for neighbours is not worth a line.
+    text.push_str("    ip6 daddr ff00::/8 drop\n");
+    for (matches, reason) in [
+        ("meta nfproto ipv6".to_owned(), "ipv6"),
+        (format!("ether saddr != {GUEST_MAC}"), "spoofed"),
+        (format!("ip saddr != {GUEST}"), "spoofed"),
+        (
+            "ip daddr { 224.0.0.0/4, 255.255.255.255 }".to_owned(),
+            "multicast",
+        ),
+    ] {
+        text.push_str(&log(&matches, REFUSED, reason, "drop"));
+    }
+    text.push_str("  }\n");
 }
 
 fn steer(text: &mut String, policy: &Policy<'_>) {

@@ -22,6 +22,8 @@ pub enum View<'a> {
     Program {
         /// For example `null`, `kvm`.
         devices: Vec<&'static str>,
+        /// Empty folders below the root, for what the program itself mounts.
+        folders: Vec<&'static str>,
     },
     /// What the jail names, and nothing else.
     Jail(Jail<'a>),
@@ -37,7 +39,10 @@ impl View<'_> {
     ) -> io::Result<Option<(Vec<Step>, Vec<Momentary>)>> {
         match self {
             Self::Host => Ok(None),
-            Self::Program { devices } => Ok(Some((program_steps(program, devices), Vec::new()))),
+            Self::Program { devices, folders } => {
+                let steps = program_steps(program, devices, folders);
+                Ok(Some((steps, Vec::new())))
+            }
             Self::Jail(jail) => jail.steps(level, owner).map(Some),
         }
     }
@@ -50,7 +55,7 @@ impl View<'_> {
     }
 }
 
-fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
+fn program_steps(program: &Path, devices: &[&str], folders: &[&str]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut names: Vec<PathBuf> = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"]
         .iter()
@@ -121,8 +126,7 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
             number: stat.st_rdev,
         });
     }
-    // For what the program itself mounts.
-    for name in ["run", "tmp"] {
+    for name in folders {
         steps.push(Step::Folder(staged(Path::new(name))));
     }
     steps.push(Step::Folder(staged(Path::new("proc"))));

@@ -194,7 +194,10 @@ fn launch(
         env: &[],
         inherit,
         network: Network::Own,
-        view: View::Program { devices },
+        view: View::Program {
+            devices,
+            folders: Vec::new(),
+        },
         identity: Identity::Unprivileged,
         levels: &[
             Level::RootNamespaces,
