@@ -17,7 +17,8 @@ use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
 use crate::{
-    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, shell, warm,
+    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, shell, trust,
+    warm,
 };
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
@@ -195,6 +196,13 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         }
         Ok(Request::FreezeDisk) => freeze::run(machine, stream),
         Ok(Request::Dial(wanted)) => dial::run(machine, stream, wanted),
+        Ok(Request::TrustAuthority(wanted)) => {
+            let reply = trust::run(machine, &wanted);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, Reply::AuthorityTrusted),
+            );
+        }
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

@@ -65,6 +65,7 @@ impl Lab {
             initramfs: initramfs::build(&parts.root.modules)?,
             // An emulated processor leaks nothing, and the guards cost time.
             kernel_args: "mitigations=off".to_owned(),
+            nic: None,
             nested_virtualization: true,
             drives: vec![
                 drive(&parts.root.rootfs.file, true)?,
@@ -92,6 +93,7 @@ impl Lab {
             scratch_device: Some("/dev/vdb"),
             baseline_device: None,
             reader: false,
+            network: None,
         };
         guest.configure(&wanted, &cancel)?;
         let lab = Self { guest };

@@ -6,9 +6,11 @@
 pub mod dial;
 pub mod diff;
 pub mod files;
+pub mod network;
 pub mod probe;
 pub mod secrets;
 pub mod shells;
+pub mod trust;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -108,6 +110,8 @@ pub enum Request {
     FreezeDisk,
     /// Connect to a port of the guest itself.
     Dial(dial::Dial),
+    /// Make programs trust one more authority.
+    TrustAuthority(trust::TrustAuthority),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -133,6 +137,9 @@ pub struct Configure {
     /// requests about files are about the whole root.
     #[serde(default)]
     pub reader: bool,
+    /// Its network card; none when it has none.
+    #[serde(default)]
+    pub network: Option<network::Network>,
 }
 
 /// How a command is named.
@@ -203,6 +210,8 @@ pub enum Reply {
     DiskThawed(DiskThawed),
     /// To [`Request::Dial`], when both directions ended in order.
     Disconnected,
+    /// To [`Request::TrustAuthority`].
+    AuthorityTrusted(trust::AuthorityTrusted),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -254,7 +263,7 @@ pub const LEAVING: &str = "leaving";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
+    /// `mount`, `network`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
     /// connections those of [`dial`].
     pub code: String,
     /// One lower-case sentence that names the thing.

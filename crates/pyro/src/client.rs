@@ -109,6 +109,7 @@ methods! {
     update_workspace(ops::workspace_update::WorkspaceUpdateRequest) -> workspaces::Workspace = ops::workspace_update::WorkspaceUpdate;
     status_workspace(ops::workspace_status::WorkspaceStatusRequest) -> workspaces::Workspace = ops::workspace_status::WorkspaceStatus;
     logs_workspace(ops::workspace_logs::WorkspaceLogsRequest) -> workspaces::WorkspaceLogs = ops::workspace_logs::WorkspaceLogs;
+    network_log_workspace(ops::workspace_network_log::WorkspaceNetworkLogRequest) -> crate::workspaces::network::WorkspaceNetworkLog = ops::workspace_network_log::WorkspaceNetworkLog;
     stop_workspace(ops::workspace_stop::WorkspaceStopRequest) -> workspaces::Workspace = ops::workspace_stop::WorkspaceStop;
     start_workspace(ops::workspace_start::WorkspaceStartRequest) -> workspaces::Workspace = ops::workspace_start::WorkspaceStart;
     reset_workspace(ops::workspace_reset::WorkspaceResetRequest) -> snapshots::ResetWorkspace = ops::workspace_reset::WorkspaceReset;

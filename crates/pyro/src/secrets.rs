@@ -5,7 +5,13 @@
 //!   --secret NAME              {"name": …, "env_var": NAME}     a variable of pyro itself
 //!   --secret-file NAME=PATH    {"name": …, "file_path": PATH}
 //!   --secret-file NAME=-       {"name": …, "file_path": "-"}    standard input
+//!   --secret-hosts NAME=HOST,… "hosts": [HOST, …]               of one of them
+//!   --secret NAME[=VALUE]@HOST,…                                both at once
 //! ```
+//!
+//! What follows the last `@` is hosts only if each has a dot and looks like
+//! the name of a host, and nothing before it looks like a URL; a value that
+//! ends like that comes by another way.
 //!
 //! Owns: how words become the list, and which of the three a secret has; a
 //! word on a command line is seen by others in the list of processes, the
@@ -21,6 +27,7 @@ use std::io::Read;
 
 const GIVEN: &str = "secrets";
 const FILES: &str = "secret_files";
+const HOSTS: &str = "secret_hosts";
 /// Names standard input where a file is asked for.
 const STDIN: &str = "-";
 
@@ -44,6 +51,9 @@ pub struct SecretInput {
     /// A variable of pyro's own environment that holds it
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_var: Option<String>,
+    /// Hosts whose requests get it; the guest then has a placeholder only
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 impl std::fmt::Debug for SecretInput {
@@ -69,9 +79,13 @@ impl Secrets {
         self.0
             .into_iter()
             .map(|input| {
-                let name = input.name.clone();
+                let (name, hosts) = (input.name.clone(), input.hosts.clone());
                 let source = input.source(context)?;
-                Ok(NewSecret { name, source })
+                Ok(NewSecret {
+                    name,
+                    source,
+                    hosts,
+                })
             })
             .collect()
     }
@@ -120,6 +134,7 @@ fn stdin(context: &Context) -> Result<Vec<u8>> {
 }
 
 fn given(word: &str) -> Result<SecretInput, String> {
+    let (word, hosts) = with_hosts(word);
     let (name, value) = match word.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (word, None),
@@ -132,7 +147,38 @@ fn given(word: &str) -> Result<SecretInput, String> {
         env_var: value.is_none().then(|| name.to_owned()),
         value,
         file_path: None,
+        hosts,
     })
+}
+
+/// The hosts behind the last `@`, if all of it can only be hosts.
+fn with_hosts(word: &str) -> (&str, Vec<String>) {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_host = |host: &str| host.contains('.') && host.split('.').all(is_label);
+    match word.rsplit_once('@') {
+        Some((front, hosts)) if hosts.split(',').all(is_host) && !front.contains("://") => {
+            (front, hosts.split(',').map(String::from).collect())
+        }
+        _ => (word, Vec::new()),
+    }
+}
+
+fn hosts(word: &str) -> Result<(String, Vec<String>), String> {
+    match word.split_once('=') {
+        Some((name, hosts)) if !name.is_empty() && !hosts.is_empty() => Ok((
+            name.to_owned(),
+            hosts
+                .split(',')
+                .map(|host| host.trim().to_owned())
+                .collect(),
+        )),
+        _ => Err("needs NAME=HOST[,HOST]".to_owned()),
+    }
 }
 
 fn file(word: &str) -> Result<SecretInput, String> {
@@ -142,6 +188,7 @@ fn file(word: &str) -> Result<SecretInput, String> {
             value: None,
             file_path: Some(path.to_owned()),
             env_var: None,
+            hosts: Vec::new(),
         }),
         _ => Err("needs NAME=PATH".to_owned()),
     }
@@ -162,9 +209,11 @@ impl clap::Args for Secrets {
                 many(
                     GIVEN,
                     "secret",
-                    "NAME[=VALUE]",
+                    "NAME[=VALUE][@HOST,…]",
                     "A secret; NAME alone takes the variable of that name, which unlike a word \
-                     here is not in the list of processes; may be given several times",
+                     here is not in the list of processes; hosts behind the last @ are those of \
+                     --secret-hosts, so a value that ends like that comes by NAME or --secret-file; \
+                     may be given several times",
                 )
                 .value_parser(given)
                 .hide_possible_values(true),
@@ -179,6 +228,16 @@ impl clap::Args for Secrets {
                 )
                 .value_parser(file),
             )
+            .arg(
+                many(
+                    HOSTS,
+                    "secret-hosts",
+                    "NAME=HOST[,HOST]",
+                    "Keeps a secret out of the guest: it has a placeholder, and HTTPS requests to \
+                     exactly these hosts get the value outside; may be given several times",
+                )
+                .value_parser(hosts),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -189,7 +248,20 @@ impl clap::Args for Secrets {
 impl clap::FromArgMatches for Secrets {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let of = |id| matches.get_many::<SecretInput>(id).unwrap_or_default();
-        Ok(Self(of(GIVEN).chain(of(FILES)).cloned().collect()))
+        let mut all: Vec<SecretInput> = of(GIVEN).chain(of(FILES)).cloned().collect();
+        let named = matches.get_many::<(String, Vec<String>)>(HOSTS);
+        for (name, hosts) in named.unwrap_or_default() {
+            let Some(one) = all.iter_mut().find(|one| one.name == *name) else {
+                let message =
+                    format!("--secret-hosts {name}: no --secret or --secret-file has that name\n");
+                return Err(clap::Error::raw(
+                    clap::error::ErrorKind::ValueValidation,
+                    message,
+                ));
+            };
+            one.hosts.extend(hosts.iter().cloned());
+        }
+        Ok(Self(all))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -221,6 +293,40 @@ mod tests {
         let json = r#"[{"name":"A","value":"b=c "},{"name":"TOKEN","env_var":"TOKEN"},{"name":"KEY","file_path":"~/key"}]"#;
         assert_eq!(parsed(&words), serde_json::from_str(json).unwrap());
         assert_eq!(serde_json::to_string(&parsed(&words)).unwrap(), json);
+    }
+
+    #[test]
+    fn hosts_come_behind_an_at_sign_or_by_a_flag() {
+        let hosts = |words: &[&str]| parsed(words).0.remove(0);
+        let one = hosts(&["--secret", "A=v@lue@api.example.org,b.example"]);
+        assert_eq!(one.value.as_deref(), Some("v@lue"));
+        assert_eq!(one.hosts, ["api.example.org", "b.example"]);
+        let one = hosts(&["--secret", "A@api.example.org"]);
+        assert_eq!((one.env_var.as_deref(), one.hosts.len()), (Some("A"), 1));
+        let one = hosts(&[
+            "--secret-file",
+            "A=~/k",
+            "--secret-hosts",
+            "A=a.example, b.example",
+        ]);
+        assert_eq!(one.hosts, ["a.example", "b.example"]);
+        for value in [
+            "p@ss",
+            "p@ss/a.b",
+            "p@.a",
+            "p@a.b,",
+            "p@a.b:1",
+            "https://u:p@a.example",
+            "p@a b.c",
+            "@",
+        ] {
+            let one = hosts(&["--secret", &format!("A={value}")]);
+            assert_eq!(one.value.as_deref(), Some(value));
+            assert!(one.hosts.is_empty(), "{value}");
+        }
+        let command = Secrets::augment_args(Command::new("create").no_binary_name(true));
+        let matches = command.get_matches_from(["--secret-hosts", "B=a.example"]);
+        assert!(Secrets::from_arg_matches(&matches).is_err());
     }
 
     #[test]

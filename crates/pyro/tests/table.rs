@@ -191,6 +191,11 @@ fn ranges_of_waits_and_pages_are_the_engines() {
     for (name, field, range) in [
         ("workspace_exec", "wait_seconds", WAIT_SECONDS_RANGE),
         ("workspace_logs", "limit", LIMIT_BYTES_RANGE),
+        (
+            "workspace_network_log",
+            "limit",
+            pyro::workspaces::network::LIMIT_RANGE,
+        ),
     ] {
         let field = properties(&schema(pyro::ops::named(name).unwrap()))[field].clone();
         assert_eq!(field["minimum"], *range.start(), "{name}");

@@ -208,6 +208,7 @@ fn configure_changes_nothing_without_a_machine() {
         scratch_device: Some("/dev/vdb".into()),
         baseline_device: None,
         reader: false,
+        network: None,
     };
     let refused = finish(&agent.ask(&Request::Configure(wanted.clone())));
     assert_eq!(refused.failed().code, "bad_request");

@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod files;
+mod network;
 mod ports;
 mod service;
 mod setup;
@@ -109,6 +110,7 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
             sink.line(&shell::left(response));
             String::new()
         }
+        "workspace_network_log" => network::log(response),
         "workspace_logs" => {
             let (stdout, stderr) = command::logs(response);
             sink.text(&stderr);

@@ -28,6 +28,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         line("Powered off if unused for", span(seconds));
     }
     line("Network policy", text(workspace, "network_policy"));
+    let rules = &workspace["network_rules"];
+    line("Allowed domains", listed(&rules["allow_domains"]));
+    line("Allowed ranges", listed(&rules["allow_cidrs"]));
     line(
         "Published ports",
         ports::of_workspace(&workspace["published_ports"]),
@@ -69,10 +72,30 @@ pub fn block(title: &str, workspace: &Value) -> String {
 
 fn secrets(secrets: &Value) -> String {
     let secrets = secrets.as_array().map(Vec::as_slice).unwrap_or_default();
-    let names = secrets
-        .iter()
-        .map(|secret| format!("{} ({})", text(secret, "name"), text(secret, "source_kind")));
+    let names = secrets.iter().map(|secret| {
+        let hosts = secret["hosts"].as_array().map(Vec::as_slice);
+        let hosts: Vec<_> = hosts
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let only = match hosts.is_empty() {
+            true => String::new(),
+            false => format!(", for {} only", hosts.join(" and ")),
+        };
+        format!(
+            "{} ({}{only})",
+            text(secret, "name"),
+            text(secret, "source_kind")
+        )
+    });
     names.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(entries: &Value) -> String {
+    let entries = entries.as_array().into_iter().flatten();
+    let words: Vec<_> = entries.filter_map(Value::as_str).collect();
+    words.join(", ")
 }
 
 fn seed(seed: &Value) -> String {

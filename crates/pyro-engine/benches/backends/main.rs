@@ -112,6 +112,7 @@ impl Bench<'_> {
             scratch,
             baseline: None,
             reader: false,
+            gateway: None,
         }
     }
 

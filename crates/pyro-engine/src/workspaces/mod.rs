@@ -17,6 +17,7 @@ mod events;
 pub mod files;
 mod journal;
 mod names;
+pub mod network;
 pub mod payloads;
 pub mod ports;
 mod prune;
@@ -42,6 +43,7 @@ use crate::Environments;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::Layout;
+use crate::network::NetworkSpec;
 use crate::vms::payloads::BackendChoice;
 use payloads::{
     DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceList, WorkspaceState,
@@ -86,6 +88,8 @@ pub struct NewWorkspace {
     pub seed_path: Option<String>,
     /// What its commands may be given, and no text shows.
     pub secrets: Vec<NewSecret>,
+    /// What it may do with the network.
+    pub network: NetworkSpec,
 }
 
 /// Which workspaces of a list.
@@ -119,7 +123,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
-    /// `no_memory`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
+    /// `no_memory`, `invalid_network_rule`, `network_unavailable`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
     /// `source_io`, `source_changed`, `bad_archive`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
@@ -131,6 +135,7 @@ impl Workspaces {
     ) -> Result<Workspace> {
         let mut record = Self::first_record(wanted)?;
         let materials = secrets::read(&wanted.secrets)?;
+        secrets::check_network(&record.spec.network, &materials)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
         let source = wanted.seed_path.as_deref().map(Source::find).transpose()?;
@@ -197,6 +202,7 @@ impl Workspaces {
                 ttl_seconds: wanted.ttl_seconds,
                 disk_mib: wanted.disk_mib,
                 backend: wanted.backend,
+                network: wanted.network.clone().checked()?,
             },
             seed: WorkspaceSeed::default(),
             secrets: Vec::new(),

@@ -63,10 +63,13 @@ pub struct Workspace {
     pub stop_reason: Option<StopReason>,
     /// What went wrong last, when something did.
     pub last_error: Option<String>,
-    /// `off`.
+    /// `off`, `egress` or `egress+published-ports`.
     pub network_policy: String,
     /// Whether a network card is attached.
     pub network_enabled: bool,
+    /// What alone may be reached; without any entry every public address.
+    #[serde(default)]
+    pub network_rules: NetworkRules,
     /// Whether the operator allowed host execution.
     pub allow_host_compat: bool,
     /// Guest address, with a network.
@@ -110,6 +113,15 @@ pub struct Workspace {
     pub stale: bool,
     /// Details as text; no key is guaranteed.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What a guest with a network may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkRules {
+    /// Names, `*.` in front for everything below one.
+    pub allow_domains: Vec<String>,
+    /// Address ranges in CIDR form.
+    pub allow_cidrs: Vec<String>,
 }
 
 /// One workspace of a list.

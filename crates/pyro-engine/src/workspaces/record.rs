@@ -8,6 +8,7 @@ use super::ports::payloads::OwnedPort;
 use super::secrets::WorkspaceSecret;
 use super::seed::{Baseline, Source};
 use super::state::Phase;
+use crate::network::NetworkSpec;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +63,8 @@ pub struct Spec {
     pub ttl_seconds: u64,
     pub disk_mib: u64,
     pub backend: BackendChoice,
+    #[serde(default)]
+    pub network: NetworkSpec,
 }
 
 /// What `/workspace` began with.

@@ -14,6 +14,7 @@ pub(super) fn record(id: &str, name: Option<&str>) -> Record {
         name: name.map(str::to_owned),
         seed_path: None,
         secrets: Vec::new(),
+        network: crate::network::NetworkSpec::default(),
         labels: BTreeMap::new(),
     };
     Record {

@@ -140,6 +140,7 @@ impl Subject {
             scratch: &scratch,
             baseline: None,
             reader: false,
+            gateway: None,
         };
         let began = Instant::now();
         let started = start::start(&place.layout, &wanted, &NoEvents, &Cancel::default())?;

@@ -57,6 +57,7 @@ pub mod workspace_file_read;
 pub mod workspace_file_write;
 pub mod workspace_list;
 pub mod workspace_logs;
+pub mod workspace_network_log;
 pub mod workspace_patch_apply;
 pub mod workspace_prune;
 pub mod workspace_reset;
@@ -86,6 +87,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_status::WorkspaceStatus>(),
     Row::of::<workspace_exec::WorkspaceExec>(),
     Row::of::<workspace_logs::WorkspaceLogs>(),
+    Row::of::<workspace_network_log::WorkspaceNetworkLog>(),
     Row::of::<workspace_sync_push::WorkspaceSyncPush>(),
     Row::of::<workspace_file_list::WorkspaceFileList>(),
     Row::of::<workspace_file_read::WorkspaceFileRead>(),

@@ -8,6 +8,7 @@ mod diff;
 mod disk;
 mod files;
 mod life;
+mod network;
 mod ports;
 mod rounds;
 mod running;

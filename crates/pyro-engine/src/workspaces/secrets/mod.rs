@@ -9,10 +9,14 @@
 //!                `- variables of a call that maps them (SecretEnv)
 //! ```
 //!
+//! One with hosts is brokered ([`brokered`]): the guest has a placeholder
+//! wherever it would have the value, and the gateway has the value.
+//!
 //! Owns: what a secret may be, where it is kept on this host, and which
 //! variables a call gets. Refuses: values in records and results, which have
 //! names alone; changing or listing values.
 
+mod brokered;
 mod hits;
 mod shown;
 mod source;
@@ -24,11 +28,13 @@ use super::record::Record;
 use super::store::Folder;
 use crate::error::{Error, Result};
 use crate::redact::Redactor;
+use pyro_gateway::config::Brokered;
 use pyro_proto::messages::secrets::is_secret_name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use brokered::check_network;
 pub use hits::{FoundSecret, FoundSecrets};
 pub use pyro_proto::messages::secrets::{MAX_SECRET_BYTES, MAX_SECRETS};
 pub use source::{Material, NewSecret, Source, read};
@@ -44,6 +50,12 @@ pub struct WorkspaceSecret {
     pub name: String,
     /// Where its value came from.
     pub source_kind: SourceKind,
+    /// Hosts whose requests get it; its value then never is in the guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// What the guest has instead of the value; only with hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<String>,
 }
 
 /// Where a value came from.
@@ -69,6 +81,8 @@ pub struct SecretEnv {
 #[derive(Default)]
 pub struct Secrets {
     values: BTreeMap<String, Vec<u8>>,
+    /// Hosts and placeholder of those that the guest does not get.
+    brokered: BTreeMap<String, (Vec<String>, String)>,
     redactor: Redactor,
 }
 
@@ -83,12 +97,20 @@ impl Secrets {
             .iter()
             .map(|secret| Ok((secret.name.clone(), stored::load(folder, &secret.name)?)))
             .collect::<Result<_>>()?;
-        Ok(Self::new(values))
+        let brokered = record.secrets.iter().filter_map(|secret| {
+            let placeholder = secret.placeholder.clone()?;
+            Some((secret.name.clone(), (secret.hosts.clone(), placeholder)))
+        });
+        Ok(Self {
+            brokered: brokered.collect(),
+            ..Self::new(values)
+        })
     }
 
     fn new(values: BTreeMap<String, Vec<u8>>) -> Self {
         Self {
             redactor: Redactor::new(values.values()),
+            brokered: BTreeMap::new(),
             values,
         }
     }
@@ -105,11 +127,32 @@ impl Secrets {
         self.redactor.clone()
     }
 
-    /// Names and values, by name.
+    /// Names and what the guest has of each, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.values
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .map(|(name, value)| (name.as_str(), self.in_guest(name, value)))
+    }
+
+    fn in_guest<'a>(&'a self, name: &str, value: &'a [u8]) -> &'a [u8] {
+        match self.brokered.get(name) {
+            Some((_, placeholder)) => placeholder.as_bytes(),
+            None => value,
+        }
+    }
+
+    /// Those that the gateway puts into requests.
+    #[must_use]
+    pub fn brokered(&self) -> Vec<Brokered> {
+        let one = |(name, (hosts, placeholder)): (&String, &(Vec<String>, String))| {
+            Some(Brokered {
+                name: name.clone(),
+                placeholder: placeholder.clone(),
+                value: self.values.get(name)?.clone(),
+                hosts: hosts.clone(),
+            })
+        };
+        self.brokered.iter().filter_map(one).collect()
     }
 
     /// Whether `bytes` has one of the values, or is one that is too short to be
@@ -141,7 +184,7 @@ impl Secrets {
             .iter()
             .map(|SecretEnv { secret, env_var }| {
                 let value = self.values.get(secret).ok_or_else(|| unknown(secret))?;
-                let text = String::from_utf8(value.clone())
+                let text = String::from_utf8(self.in_guest(secret, value).to_vec())
                     .ok()
                     .filter(|text| !text.contains('\0'))
                     .ok_or_else(|| {

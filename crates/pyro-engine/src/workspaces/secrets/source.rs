@@ -4,6 +4,7 @@
 //! the workspace is made. Refuses: values in messages; a file is named, never
 //! what is in it.
 
+use super::brokered;
 use super::{MAX_SECRET_BYTES, MAX_SECRETS, MAX_TOTAL_BYTES, SourceKind, WorkspaceSecret};
 use crate::error::{Error, Result};
 use crate::layout::expand_home;
@@ -21,6 +22,8 @@ pub struct NewSecret {
     pub name: String,
     /// Where its value is.
     pub source: Source,
+    /// Hosts whose requests shall get it, instead of the guest.
+    pub hosts: Vec<String>,
 }
 
 /// Where a value is.
@@ -125,10 +128,16 @@ fn one(new: &NewSecret) -> Result<Material> {
             new.name
         )));
     }
+    let placeholder = match new.hosts.is_empty() {
+        true => None,
+        false => Some(brokered::placeholder(&new.name, &value, &new.hosts)?),
+    };
     Ok(Material {
         secret: WorkspaceSecret {
             name: new.name.clone(),
             source_kind,
+            hosts: new.hosts.clone(),
+            placeholder,
         },
         value,
     })

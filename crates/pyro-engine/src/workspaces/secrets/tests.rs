@@ -8,6 +8,7 @@ fn given(name: &str, value: &[u8]) -> NewSecret {
     NewSecret {
         name: name.into(),
         source: Source::Value(value.to_vec()),
+        hosts: Vec::new(),
     }
 }
 
@@ -15,6 +16,7 @@ fn of_file(name: &str, path: &std::path::Path) -> NewSecret {
     NewSecret {
         name: name.into(),
         source: Source::File(path.display().to_string()),
+        hosts: Vec::new(),
     }
 }
 
@@ -43,6 +45,7 @@ fn what_cannot_be_a_secret_is_named_and_never_shown() {
     let unset = NewSecret {
         name: "A".into(),
         source: Source::Variable("PYRO_TEST_NO_SUCH_VARIABLE".into()),
+        hosts: Vec::new(),
     };
     let too_long = vec![b'v'; MAX_SECRET_BYTES + 1];
     let half = vec![b'v'; MAX_SECRET_BYTES];

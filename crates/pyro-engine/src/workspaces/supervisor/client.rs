@@ -15,6 +15,7 @@ use crate::events::{Cancel, CancelGuard, Event, EventSink};
 use crate::guest::files::Fault;
 use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
 use crate::layout::Layout;
+use crate::own_program;
 use crate::workspaces::reach::decode;
 use crate::workspaces::secrets::Secrets;
 use crate::workspaces::store::Folder;
@@ -30,7 +31,6 @@ use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,8 +41,6 @@ pub const SOCKET: &str = "supervisor.sock";
 pub const SILENT: &str = "supervisor_silent";
 /// A supervisor answers a hello at once.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
-/// Names the program to start as supervisor; `pyro` itself needs none.
-const PROGRAM_VARIABLE: &str = "PYRO_PROGRAM";
 
 /// A connection to a supervisor.
 pub struct Session {
@@ -348,7 +346,7 @@ fn dial(folder: &Folder, timeout: Duration) -> std::io::Result<Option<UnixStream
 /// # Errors
 /// `program_missing`, `supervisor` with its last words.
 pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
-    let program = program()?;
+    let program = own_program::find()?;
     let log = folder.file("supervisor.log");
     let stderr = File::create(&log).map_err(Error::io("create", &log))?;
     let failed = |what: String| {
@@ -402,26 +400,4 @@ pub fn kill(folder: &Folder) {
     if let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) {
         let _ = rustix::process::kill_process(peer.pid, rustix::process::Signal::KILL);
     }
-}
-
-fn program() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty()) {
-        return Ok(named.into());
-    }
-    if let Ok(own) = std::env::current_exe()
-        && own.file_name().is_some_and(|name| name == "pyro")
-    {
-        return Ok(own);
-    }
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("pyro"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            Error::runtime(
-                "program_missing",
-                "a workspace is run by the program pyro, which is not on PATH",
-            )
-            .hint(format!("install it, or name it in {PROGRAM_VARIABLE}"))
-        })
 }

@@ -7,6 +7,7 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod network_life;
 mod ports;
 mod running;
 mod secrets;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::Guest;
 use crate::layout::Layout;
+use crate::network;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
@@ -251,7 +253,11 @@ impl Live {
             running_command_count: self.running.count(),
             running_shell_count: self.shells.running_count(),
             published_ports: self.ports.published(),
-            last_error: shown.last_error.clone().or_else(halted),
+            last_error: shown
+                .last_error
+                .clone()
+                .or_else(halted)
+                .or_else(|| self.network_trouble()),
             ..shown
         }
     }
@@ -297,6 +303,7 @@ impl Live {
             journal::clear(&self.folder)?;
             self.forget_services()?;
             events::clear(&self.folder)?;
+            network::log::clear(self.folder.path())?;
             self.sequence.store(0, Ordering::SeqCst);
             self.shells.clear();
             self.change(|record| {
@@ -350,6 +357,7 @@ impl Live {
                 .and_then(|(guest, version, facts)| {
                     // Before anything can run in it.
                     self.install_secrets(&guest, cancel)?;
+                    self.trust_gateway(&guest, cancel)?;
                     self.set_guest(Some(Arc::new(guest)));
                     // The main thread has to watch another machine now.
                     self.wake_up();
@@ -382,6 +390,7 @@ impl Live {
             .ensure(&spec.environment, events, cancel)?;
         let hostname = format!("pyro-{}", self.folder.id);
         let baseline = self.folder.open_baseline(&lock(&self.record))?;
+        let gateway = self.gateway(&spec.network)?;
         let started = start::start(
             &self.layout,
             &Wanted {
@@ -393,10 +402,14 @@ impl Live {
                 scratch,
                 baseline: baseline.as_ref(),
                 reader: false,
+                gateway: gateway.as_ref(),
             },
             events,
             cancel,
         )?;
+        if let Some(gateway) = gateway {
+            started.guest.keep_gateway(gateway);
+        }
         let facts = MachineFacts {
             execution_mode: started.execution_mode,
             backend: started.backend.to_owned(),

@@ -33,6 +33,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         | Request::InstallSecrets(_)
         | Request::FreezeDisk
         | Request::Dial(_)
+        | Request::TrustAuthority(_)
         | Request::PowerOff => None,
     }
 }
