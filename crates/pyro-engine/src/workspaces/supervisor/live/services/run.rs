@@ -80,6 +80,8 @@ struct End {
     signal: Option<i32>,
     /// Why there is no exit code.
     error: Option<String>,
+    /// Its guest is gone, which its machine may show a moment later.
+    lost: bool,
 }
 
 impl Live {
@@ -125,6 +127,7 @@ impl Live {
             Err(error) => {
                 return End {
                     error: Some(self.redactor().text(&error.message)),
+                    lost: true,
                     ..End::default()
                 };
             }
@@ -159,7 +162,13 @@ impl Live {
                     return End {
                         exit_code: Some(exited.exit_code),
                         signal: exited.signal,
-                        error: None,
+                        ..End::default()
+                    };
+                }
+                Heard::Lost => {
+                    return End {
+                        lost: true,
+                        ..End::default()
                     };
                 }
                 Heard::Ended(Err(error)) => {
@@ -175,7 +184,7 @@ impl Live {
     /// What comes of a run's end: a pause before the next, or none.
     fn conclude(&self, one: &Running, end: End, lasted: Duration) -> Option<Duration> {
         // Not under its lock: this asks the machine.
-        let machine_gone = !self.is_current(&one.guest) || one.guest.is_over();
+        let machine_gone = end.lost || !self.is_current(&one.guest) || one.guest.is_over();
         let mut now = one.lock();
         now.process = None;
         now.service.pid = None;
