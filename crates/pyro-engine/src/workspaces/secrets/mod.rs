@@ -13,6 +13,8 @@
 //! variables a call gets. Refuses: values in records and results, which have
 //! names alone; changing or listing values.
 
+mod hits;
+mod shown;
 mod source;
 mod stored;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use hits::{FoundSecret, FoundSecrets};
 pub use pyro_proto::messages::secrets::{MAX_SECRET_BYTES, MAX_SECRETS};
 pub use source::{Material, NewSecret, Source, read};
 pub use stored::store;
@@ -107,6 +110,15 @@ impl Secrets {
         self.values
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// Whether `bytes` has one of the values, or is one that is too short to be
+    /// found in other bytes.
+    #[must_use]
+    pub fn are_in(&self, bytes: &[u8]) -> bool {
+        let mut stream = self.redactor.stream();
+        stream.look(bytes);
+        stream.found().next().is_some() || self.values.values().any(|value| value == bytes)
     }
 
     /// The names of values by their index in the redactor.
