@@ -17,11 +17,12 @@ const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
 
-const GROUPS: [(&str, &str); 10] = [
+const GROUPS: [(&str, &str); 11] = [
     ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
     ("patch", "Change several files at once"),
     ("service", "Commands that run until they are stopped"),
+    ("shell", "Interactive programs that outlive their caller"),
     ("port", "Ports of this host that lead into a workspace"),
     ("snapshot", "Copies of the whole disk to go back to"),
     ("sync", "Bring content of this host in"),

@@ -21,6 +21,7 @@ pub mod command_line;
 pub mod labels;
 pub mod operation;
 pub mod ops;
+mod published_ports;
 pub mod secret_env;
 pub mod secrets;
 mod text_or_file;

@@ -9,6 +9,7 @@
 //! | create from a known seed of 20,000 files | create without a seed |
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
+//! | a shell's line written and its answer read | `exec` of the line |
 //! | a tool's work over a seed | the same on a plain ext4 |
 //! | output of 100 MB with secrets taken out | the same without secrets |
 
@@ -16,6 +17,7 @@
 mod pairs;
 mod secrets;
 mod seeds;
+mod shells;
 mod tools;
 
 use std::io::Write;
@@ -64,6 +66,14 @@ impl Desk {
         began.elapsed()
     }
 
+    /// Standard output of `pyro workspace …`, which has to succeed.
+    pub fn output(&self, words: &[&str]) -> String {
+        let mut command = self.command(words);
+        let output = command.stdout(Stdio::piped()).output().expect("pyro runs");
+        assert!(output.status.success(), "{words:?}: {}", output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Time of a shell line in a workspace.
     pub fn guest(&self, workspace: &str, line: &str) -> Duration {
         let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
@@ -108,6 +118,7 @@ fn main() {
     if std::env::var("PYRO_BENCH_ONLY").is_ok_and(|only| only == "secrets") {
         return secrets::rows(&desk);
     }
+    shells::rows(&desk);
     seeds::rows(&desk);
     tools::rows(&desk);
     secrets::rows(&desk);

@@ -17,6 +17,7 @@ mod lost;
 mod output;
 mod secrets;
 mod service;
+pub(crate) mod shell;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};

@@ -25,6 +25,7 @@ mod record;
 pub mod secrets;
 mod seed;
 pub mod services;
+pub mod shells;
 pub mod snapshots;
 mod state;
 mod store;

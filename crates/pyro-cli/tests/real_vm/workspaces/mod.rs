@@ -2,6 +2,7 @@
 //!
 //! Owns: a workspace for a test, and finding its processes.
 
+mod attach;
 mod crashes;
 mod diff;
 mod disk;
@@ -14,6 +15,7 @@ mod running_ends;
 mod secrets;
 mod seeds;
 mod services;
+mod shells;
 mod snapshots;
 mod strain;
 mod summary;

@@ -27,6 +27,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::Configure(_)
         | Request::WarmUp
         | Request::Exec(_)
+        | Request::OpenShell(_)
         | Request::Serve(_)
         | Request::Probe(_)
         | Request::InstallSecrets(_)
