@@ -2,6 +2,7 @@
 //!
 //! Owns: a workspace for a test, and finding its processes.
 
+mod brokered;
 mod crashes;
 mod diff;
 mod disk;
