@@ -142,7 +142,7 @@ pub(super) fn labels(labels: &Value, between: &str) -> String {
 
 /// All workspaces as a table.
 pub fn list(list: &Value) -> String {
-    let rows: Vec<[String; 9]> = list["workspaces"]
+    let rows: Vec<[String; 10]> = list["workspaces"]
         .as_array()
         .into_iter()
         .flatten()
