@@ -1,7 +1,8 @@
 //! What workspaces cost that are large, and what the overlay costs tools.
 //!
 //! Prints pairs as the bench of starts does. Run it by `make bench`, or alone:
-//! `cargo bench --package pyro-engine --bench workspaces`.
+//! `cargo bench --package pyro-engine --bench workspaces`; `PYRO_BENCH_ONLY`
+//! names one group of rows: seeds, ports or tools.
 //!
 //! | pair | baseline |
 //! |---|---|
@@ -9,10 +10,13 @@
 //! | create from a known seed of 20,000 files | create without a seed |
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
+//! | 200 MB through a published port | the same through an exec |
+//! | 500 connections at once | one after the other |
 //! | a tool's work over a seed | the same on a plain ext4 |
 
 #[path = "../start/pairs.rs"]
 mod pairs;
+mod ports;
 mod seeds;
 mod tools;
 
@@ -68,6 +72,22 @@ impl Desk {
         self.pyro(&[&flags[..], &["bash", "-ec", line]].concat())
     }
 
+    /// The same with standard input.
+    pub fn guest_with(&self, input: std::fs::File, workspace: &str, line: &str) -> Duration {
+        let began = Instant::now();
+        let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
+        let words = [&flags[..], &["bash", "-ec", line]].concat();
+        let status = self.command(&words).stdin(input).status();
+        assert!(status.expect("pyro runs").success(), "{line}");
+        began.elapsed()
+    }
+
+    /// Standard output of `pyro workspace …`.
+    pub fn said(&self, words: &[&str]) -> String {
+        let output = self.command(words).stdout(Stdio::piped()).output();
+        String::from_utf8(output.expect("pyro runs").stdout).expect("text")
+    }
+
     /// Time of a shell line of the host.
     pub fn host(&self, line: &str) -> Duration {
         let began = Instant::now();
@@ -102,6 +122,15 @@ fn main() {
         rounds,
     };
     desk.show(pairs::HEADING);
-    seeds::rows(&desk);
-    tools::rows(&desk);
+    let only = std::env::var("PYRO_BENCH_ONLY").unwrap_or_default();
+    let groups: [(&str, fn(&Desk)); 3] = [
+        ("seeds", seeds::rows),
+        ("ports", ports::rows),
+        ("tools", tools::rows),
+    ];
+    for (name, rows) in groups {
+        if only.is_empty() || only == name {
+            rows(&desk);
+        }
+    }
 }
