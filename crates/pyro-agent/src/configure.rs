@@ -4,7 +4,7 @@
 //! and anything that touches the machine when the agent is a plain process.
 //!
 //! ```text
-//!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root
+//!   clock -> entropy -> name -> scratch + overlay + mounts -> change of root -> network
 //!   reader: disks only, read-only, and no change of root
 //! ```
 
@@ -12,7 +12,7 @@ use crate::machine::{Machine, Phase};
 use crate::reply::failed;
 use crate::role::Role;
 use crate::root::{self, NEW_ROOT};
-use crate::{clock, freeze, reader};
+use crate::{clock, freeze, network, reader};
 use pyro_proto::messages::{Configure, Configured, Failed, LEAVING};
 use rustix::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -107,6 +107,10 @@ fn guest(machine: &Machine, wanted: &Configure) -> Result<Configured, Failed> {
     keep(&machine.scratch, Some(disks.scratch));
     keep(&machine.baseline, disks.baseline);
     name_files(&wanted.hostname);
+    if let Some(wanted) = &wanted.network {
+        network::set_up(wanted)?;
+        timed("network");
+    }
     freeze::mark_new(machine);
     machine.cgroups.set_up();
     timed("root");

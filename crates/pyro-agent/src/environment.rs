@@ -5,6 +5,7 @@
 
 use crate::reply::failed;
 use crate::role::Role;
+use crate::trust;
 use pyro_proto::messages::{Exec, Failed};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,11 @@ pub fn variables(role: Role, exec: &Exec) -> Result<Vec<(OsString, OsString)>, F
         Role::Guest => defaults()
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
+            .chain(
+                trust::variables()
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            )
             .collect(),
         // The launcher chose it, so HOME and the like are its own.
         Role::Process { .. } => std::env::vars_os().collect(),

@@ -16,7 +16,10 @@ use crate::process::View;
 use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
-use crate::{configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, warm};
+use crate::{
+    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, shell, trust,
+    warm,
+};
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
 use pyro_proto::{Link, LinkError, Stream};
@@ -156,6 +159,10 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);
         }
+        Ok(Request::OpenShell(wanted)) => {
+            machine.started.store(true, Ordering::SeqCst);
+            shell::run(machine, &wanted, stream);
+        }
         Ok(Request::Serve(exec)) => {
             machine.started.store(true, Ordering::SeqCst);
             exec::serve(machine, &exec, stream);
@@ -180,8 +187,22 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::PutArchive(wanted)) => files::run(machine, &Wanted::Put(wanted), stream),
         Ok(Request::GetArchive(wanted)) => files::run(machine, &Wanted::Get(wanted), stream),
         Ok(Request::DiffTree(wanted)) => files::run(machine, &Wanted::Diff(wanted), stream),
+        Ok(Request::InstallSecrets(wanted)) => {
+            let reply = secrets::install(machine, &wanted, &stream);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, |()| Reply::SecretsInstalled),
+            );
+        }
         Ok(Request::FreezeDisk) => freeze::run(machine, stream),
         Ok(Request::Dial(wanted)) => dial::run(machine, stream, wanted),
+        Ok(Request::TrustAuthority(wanted)) => {
+            let reply = trust::run(machine, &wanted);
+            answer(
+                stream,
+                &reply.map_or_else(Reply::Failed, Reply::AuthorityTrusted),
+            );
+        }
         Ok(Request::PowerOff) => poweroff::run(machine, stream),
         Err(error) => fail(
             stream,

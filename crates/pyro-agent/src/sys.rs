@@ -9,6 +9,7 @@
 
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::io;
+use std::net::Ipv4Addr;
 
 /// Which side of a fork this is.
 pub enum Fork {
@@ -63,6 +64,99 @@ pub fn loopback_up() -> io::Result<()> {
     // SAFETY: SIOCSIFFLAGS reads an ifreq, which lives through the call.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) })?;
     Ok(())
+}
+
+/// A network interface, by its name.
+pub struct Card {
+    socket: OwnedFd,
+    name: [libc::c_char; libc::IFNAMSIZ],
+}
+
+impl Card {
+    pub fn open(name: &str) -> io::Result<Self> {
+        let socket = ip_socket()?;
+        let mut chars = [0; libc::IFNAMSIZ];
+        for (to, from) in chars.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+            *to = from as libc::c_char;
+        }
+        Ok(Self {
+            socket,
+            name: chars,
+        })
+    }
+
+    fn request(&self) -> libc::ifreq {
+        // SAFETY: ifreq is plain data, for which all zeroes is a valid value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        request.ifr_name = self.name;
+        request
+    }
+
+    fn set(&self, command: libc::Ioctl, request: &libc::ifreq) -> io::Result<()> {
+        // SAFETY: the commands of this type read an ifreq, which lives through the call.
+        check(unsafe { libc::ioctl(self.socket.as_raw_fd(), command, request) }).map(drop)
+    }
+
+    /// Gives it an address.
+    pub fn address(&self, address: Ipv4Addr, prefix_length: u8) -> io::Result<()> {
+        let mut request = self.request();
+        request.ifr_ifru.ifru_addr = socket_address(address);
+        self.set(libc::SIOCSIFADDR as libc::Ioctl, &request)?;
+        let mask = u32::MAX
+            .checked_shl(32 - u32::from(prefix_length.min(32)))
+            .unwrap_or(0);
+        request.ifr_ifru.ifru_netmask = socket_address(mask.into());
+        self.set(libc::SIOCSIFNETMASK as libc::Ioctl, &request)
+    }
+
+    /// Brings it up.
+    pub fn up(&self) -> io::Result<()> {
+        let mut request = self.request();
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        self.set(libc::SIOCSIFFLAGS as libc::Ioctl, &request)
+    }
+}
+
+/// Sends everything without a better way to `router`.
+pub fn default_route(router: Ipv4Addr) -> io::Result<()> {
+    let socket = ip_socket()?;
+    // SAFETY: rtentry is plain data, for which all zeroes is a valid value.
+    let mut route: libc::rtentry = unsafe { std::mem::zeroed() };
+    route.rt_dst = socket_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_genmask = socket_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_gateway = socket_address(router);
+    route.rt_flags = libc::RTF_UP | libc::RTF_GATEWAY;
+    // SAFETY: SIOCADDRT reads an rtentry, which lives through the call.
+    check(unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCADDRT as libc::Ioctl,
+            &raw const route,
+        )
+    })
+    .map(drop)
+}
+
+fn ip_socket() -> io::Result<OwnedFd> {
+    Ok(rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?)
+}
+
+fn socket_address(address: Ipv4Addr) -> libc::sockaddr {
+    // SAFETY: sockaddr is plain data, for which all zeroes is a valid value.
+    let mut socket_address: libc::sockaddr = unsafe { std::mem::zeroed() };
+    socket_address.sa_family = libc::AF_INET as libc::sa_family_t;
+    // A sockaddr_in has its port in the first two bytes and then the address.
+    for (to, from) in socket_address.sa_data[2..6]
+        .iter_mut()
+        .zip(address.octets())
+    {
+        *to = from as libc::c_char;
+    }
+    socket_address
 }
 
 /// Most bytes of entropy one configure may bring.

@@ -38,6 +38,7 @@ fn enter(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
         tree::Chosen::Completions(matches) => generators::completions(matches),
         tree::Chosen::Man(matches) => generators::man(matches),
         tree::Chosen::Supervise(id) => supervise(id),
+        tree::Chosen::Gateway(socket) => gateway(socket),
     }
 }
 
@@ -46,6 +47,18 @@ fn supervise(id: &str) -> u8 {
     match pyro::Layout::from_env().and_then(|layout| pyro::supervise(&layout, id)) {
         Ok(()) => 0,
         Err(error) => failure::show(&error, false),
+    }
+}
+
+/// Why it ended is said on its socket, too.
+fn gateway(socket: i32) -> u8 {
+    match pyro::gateway(socket) {
+        Ok(()) => 0,
+        Err(reason) => {
+            let _ =
+                Stream::Stderr.write(format!("{reason}\n").as_bytes(), &pyro::Cancel::default());
+            125
+        }
     }
 }
 

@@ -16,12 +16,16 @@ pub const ONLY: &str = "only";
 const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 /// Name of the command by which a workspace's supervisor starts.
 const SUPERVISE: &str = "supervise";
+/// Name of the command by which a guest's gateway starts.
+const GATEWAY: &str = "gateway";
 
-const GROUPS: [(&str, &str); 10] = [
+const GROUPS: &[(&str, &str)] = &[
     ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
+    ("network", "What a workspace's guest asked of the network"),
     ("patch", "Change several files at once"),
     ("service", "Commands that run until they are stopped"),
+    ("shell", "Interactive programs that outlive their caller"),
     ("port", "Ports of this host that lead into a workspace"),
     ("snapshot", "Copies of the whole disk to go back to"),
     ("sync", "Bring content of this host in"),
@@ -66,6 +70,8 @@ pub enum Chosen<'a> {
     Man(&'a ArgMatches),
     /// A workspace's supervisor, by the workspace's id.
     Supervise(&'a str),
+    /// A guest's gateway, by the number of its socket.
+    Gateway(i32),
 }
 
 pub fn tree() -> Command {
@@ -84,6 +90,7 @@ pub fn tree() -> Command {
     root.subcommand(completions())
         .subcommand(man())
         .subcommand(supervise())
+        .subcommand(gateway())
 }
 
 /// Puts a command below its groups, which are made when they are missing.
@@ -184,6 +191,18 @@ fn supervise() -> Command {
         .arg(Arg::new("id").value_name("ID").required(true))
 }
 
+fn gateway() -> Command {
+    Command::new(GATEWAY)
+        .about("Keep a guest's network; pyro calls this")
+        .hide(true)
+        .arg(
+            Arg::new("socket")
+                .value_name("NUMBER")
+                .required(true)
+                .value_parser(clap::value_parser!(i32)),
+        )
+}
+
 pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
     let mut words = Vec::new();
     let mut deepest = matches;
@@ -197,6 +216,7 @@ pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
         [SUPERVISE] => {
             Chosen::Supervise(deepest.get_one::<String>("id").map_or("", String::as_str))
         }
+        [GATEWAY] => Chosen::Gateway(deepest.get_one("socket").copied().unwrap_or(-1)),
         words => match rows().find(|row| row.cli == words) {
             Some(row) => Chosen::Row(row, deepest),
             // The parser only accepts what tree() made.

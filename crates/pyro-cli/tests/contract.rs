@@ -140,8 +140,12 @@ fn the_short_help_of_run() {
                                        [default: 30]
           --ttl-seconds <SECONDS>      Seconds after which the VM may be reaped, 60 to 3600 [default:
                                        600]
-          --network                    Give the guest outbound network; refused by this version, which
-                                       has none yet
+          --network                    Give the guest outbound network: public addresses only, unless
+                                       --allow-cidr names others
+          --allow-domain <NAME>        Let the guest reach only this name on ports 80 and 443 (*.NAME
+                                       for all below it, NAME:PORT for another port); may be repeated
+          --allow-cidr <RANGE>         Let the guest reach only this range of addresses, also a private
+                                       one; may be repeated
           --allow-host-compat          Let the host run the command when no guest can; without it, that
                                        is an error
           --backend <BACKEND>          VMM to use; without it PYRO_BACKEND decides, else auto:
@@ -155,6 +159,7 @@ fn the_short_help_of_run() {
       pyro run debian:12 --mem-mib 2048 -- sh -lc 'uname -a; id'
       echo hello | pyro run debian:12 -- cat
       pyro run debian:12 --json -- true < /dev/null
+      pyro run debian:12 --network -- apt-get update
     ");
 }
 

@@ -5,8 +5,9 @@
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]), reading and applying patches ([`patch`]), telling two trees
-//! apart ([`diff`]), what is at a path ([`artifact`]), taking secrets out of
-//! text ([`redact`]), and trees as file systems (`ext4_image`).
+//! apart ([`diff`]), what is at a path ([`artifact`]), a guest's way out
+//! ([`network`]), taking secrets out of text ([`redact`]), and trees as file
+//! systems (`ext4_image`).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
@@ -20,6 +21,8 @@ mod ext4_image;
 pub mod firecracker_setup;
 pub mod guest;
 pub mod layout;
+pub mod network;
+mod own_program;
 pub mod patch;
 pub mod prepare;
 pub mod prune;

@@ -16,6 +16,10 @@ pub struct Config {
     pub resolvers: Vec<SocketAddr>,
     /// Secrets that are put into requests outside the guest.
     pub brokered: Vec<Brokered>,
+    /// Certificates of the authorities that brokered hosts are checked
+    /// against, as DER in base64; the gateway sees no file of the host.
+    #[serde(default)]
+    pub authorities: Vec<String>,
 }
 
 /// What may be reached. Without any entry: every public address.

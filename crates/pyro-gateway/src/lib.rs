@@ -13,5 +13,18 @@
 //!                   every attempt --JSON line--> whoever started it
 //! ```
 
+mod accept;
+pub mod attempts;
+pub mod broker;
 pub mod config;
 pub mod log;
+pub mod names;
+pub mod namespace;
+pub mod proxy;
+pub mod registries;
+pub mod resolver;
+pub mod route;
+pub mod rules;
+
+#[cfg(test)]
+mod testbench;

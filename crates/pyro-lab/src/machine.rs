@@ -65,6 +65,7 @@ impl Lab {
             initramfs: initramfs::build(&parts.root.modules)?,
             // An emulated processor leaks nothing, and the guards cost time.
             kernel_args: "mitigations=off".to_owned(),
+            nic: None,
             nested_virtualization: true,
             drives: vec![
                 drive(&parts.root.rootfs.file, true)?,
@@ -92,6 +93,7 @@ impl Lab {
             scratch_device: Some("/dev/vdb"),
             baseline_device: None,
             reader: false,
+            network: None,
         };
         guest.configure(&wanted, &cancel)?;
         let lab = Self { guest };
@@ -110,6 +112,8 @@ impl Lab {
             shell: SETUP,
             timeout: SETUP_TIMEOUT,
             stdin: None,
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: KEPT_BYTES,
         };
         let finished = self.guest.exec(command, &NoEvents, &Cancel::default())?;
@@ -129,6 +133,8 @@ impl Lab {
             shell: &line,
             timeout: job.timeout,
             stdin: stdin.filter(|_| job.stdin),
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: 0,
         };
         let exited = self

@@ -6,7 +6,11 @@
 pub mod dial;
 pub mod diff;
 pub mod files;
+pub mod network;
 pub mod probe;
+pub mod secrets;
+pub mod shells;
+pub mod trust;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +27,8 @@ pub mod channel {
     pub const STDOUT: u8 = 1;
     /// Agent to host: the command's standard error.
     pub const STDERR: u8 = 2;
-    /// Host to agent: each byte is a signal number for the command's process group.
+    /// Host to agent: each byte is a signal number for the command's process
+    /// group; of a shell, see [`super::shells`].
     pub const SIGNAL: u8 = 3;
 }
 
@@ -68,6 +73,8 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// Start an interactive shell on a terminal.
+    OpenShell(shells::OpenShell),
     /// Run one command as a service.
     ///
     /// Four bytes on [`channel::SIGNAL`], little-endian, tell its process number
@@ -92,6 +99,8 @@ pub enum Request {
     GetArchive(files::GetArchive),
     /// Compare the workspace with its seed.
     DiffTree(diff::DiffTree),
+    /// Put the workspace's secrets into the guest's memory.
+    InstallSecrets(secrets::InstallSecrets),
     /// Give freed blocks back and hold the disk still while the host copies it.
     ///
     /// One byte on [`channel::STDOUT`] says that it is still. Each byte on
@@ -101,6 +110,8 @@ pub enum Request {
     FreezeDisk,
     /// Connect to a port of the guest itself.
     Dial(dial::Dial),
+    /// Make programs trust one more authority.
+    TrustAuthority(trust::TrustAuthority),
     /// End everything in order and power the machine off.
     PowerOff,
 }
@@ -126,6 +137,9 @@ pub struct Configure {
     /// requests about files are about the whole root.
     #[serde(default)]
     pub reader: bool,
+    /// Its network card; none when it has none.
+    #[serde(default)]
+    pub network: Option<network::Network>,
 }
 
 /// How a command is named.
@@ -170,6 +184,8 @@ pub enum Reply {
     WarmedUp,
     /// To [`Request::Exec`] and [`Request::Serve`].
     Exited(Exited),
+    /// To [`Request::OpenShell`].
+    ShellEnded(shells::ShellEnded),
     /// To [`Request::Probe`].
     Probed(probe::Probed),
     /// To [`Request::ListFiles`].
@@ -188,10 +204,14 @@ pub enum Reply {
     Packed(files::Packed),
     /// To [`Request::DiffTree`].
     TreeDiffed(diff::TreeDiffed),
+    /// To [`Request::InstallSecrets`].
+    SecretsInstalled,
     /// To [`Request::FreezeDisk`], when the disk goes on.
     DiskThawed(DiskThawed),
     /// To [`Request::Dial`], when both directions ended in order.
     Disconnected,
+    /// To [`Request::TrustAuthority`].
+    AuthorityTrusted(trust::AuthorityTrusted),
     /// To [`Request::PowerOff`], just before the machine goes.
     PoweringOff,
     /// The request could not be carried out.
@@ -243,7 +263,7 @@ pub const LEAVING: &str = "leaving";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Stable, lower-case word: `bad_request`, `not_configured`, `cwd`, `spawn`,
-    /// `mount`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
+    /// `mount`, `network`, `busy`, [`LEAVING`], `internal`; requests about files add those of [`files`],
     /// connections those of [`dial`].
     pub code: String,
     /// One lower-case sentence that names the thing.

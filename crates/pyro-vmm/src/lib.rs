@@ -32,4 +32,4 @@ pub mod template;
 
 pub use agent_stream::AgentStream;
 pub use error::VmmError;
-pub use machine::{Accelerator, Backend, Capabilities, Drive, Ended, Machine, MachineSpec};
+pub use machine::{Accelerator, Backend, Capabilities, Drive, Ended, Machine, MachineSpec, Nic};

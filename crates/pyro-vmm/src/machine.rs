@@ -9,6 +9,7 @@ use crate::confine::{Confined, Level};
 use crate::error::VmmError;
 use crate::template::Template;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,9 +49,27 @@ pub struct MachineSpec {
     pub kernel_args: String,
     /// In order: `/dev/vda`, `/dev/vdb`, …
     pub drives: Vec<Drive>,
+    /// Its network card, if it has one.
+    pub nic: Option<Nic>,
     /// Whether the guest may run guests of its own. Under TCG it sees an
     /// emulated SVM; a host's own virtualization is never passed on.
     pub nested_virtualization: bool,
+}
+
+/// A network card.
+#[derive(Debug)]
+pub struct Nic {
+    /// The host's side, a TAP with a `virtio_net_hdr_v1` before each packet;
+    /// none for a VMM that opens it by its name, because it has one user only.
+    pub tap: Option<OwnedFd>,
+    /// The TAP's name in its network namespace.
+    pub tap_name: String,
+    /// That network namespace.
+    pub net: OwnedFd,
+    /// The user namespace it belongs to.
+    pub user: OwnedFd,
+    /// The guest's hardware address. Part of what is frozen.
+    pub mac: String,
 }
 
 /// A block device.

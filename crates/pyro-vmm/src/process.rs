@@ -7,7 +7,7 @@
 
 use crate::agent;
 use crate::agent_stream::AgentStream;
-use crate::confine::{Confined, Identity, Launch, Level, View};
+use crate::confine::{Confined, Identity, Launch, Level, Network, View};
 use crate::error::VmmError;
 use crate::machine::{Capabilities, Machine};
 use crate::template::Template;
@@ -56,7 +56,7 @@ pub fn start() -> Result<Box<dyn Machine>, VmmError> {
         args: &args,
         env: &env,
         inherit: &[theirs.as_fd(), program.as_fd()],
-        host_network: true,
+        network: Network::Host,
         view: View::Host,
         identity: Identity::NamespaceRoot,
         levels: &[Level::UserNamespaces],

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stderr)] // a test that is skipped says why
 
-use pyro_vmm::confine::{Identity, Launch, Level, View};
+use pyro_vmm::confine::{Identity, Launch, Level, Network, View};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ fn shell<'a>(args: &'a [OsString]) -> Launch<'a> {
         args,
         env: &[],
         inherit: &[],
-        host_network: false,
+        network: Network::Own,
         view: View::Program {
             devices: vec!["null"],
+            folders: Vec::new(),
         },
         identity: Identity::Unprivileged,
         levels: &[Level::RootNamespaces, Level::UserNamespaces],

@@ -19,13 +19,18 @@
 mod client;
 pub mod command_line;
 pub mod labels;
+mod network_flags;
 pub mod operation;
 pub mod ops;
+mod published_ports;
+pub mod secret_env;
+pub mod secrets;
 mod text_or_file;
 mod vm_spec;
 
 pub use client::Pyro;
 pub use operation::{Context, Effect, Operation, Row};
+pub use pyro_engine::network::gateway_process as gateway;
 pub use pyro_engine::workspaces::supervisor::run as supervise;
 pub use pyro_engine::{Cancel, Error, Event, EventSink, Kind, Layout, NoEvents, Result};
-pub use pyro_engine::{doctor, environments, vms, workspaces};
+pub use pyro_engine::{doctor, environments, network, vms, workspaces};

@@ -4,6 +4,7 @@
 //! `PYRO_BACKEND`. Refuses: checking ranges, which the engine does for every
 //! door (a wrong size is the product's error, exit 125, not the parser's).
 
+use crate::network_flags;
 use crate::vms::payloads::{BackendChoice, VmSpec};
 use crate::{Error, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -54,7 +55,7 @@ pub fn default_spec(environment: &str, network: bool, backend: BackendChoice) ->
         vcpu_count: vcpu_count(),
         mem_mib: mem_mib(),
         ttl_seconds: ttl_seconds(),
-        network,
+        network: network_flags::one_shot(network, Vec::new(), Vec::new()),
         allow_host_compat: false,
         backend,
     }

@@ -29,6 +29,8 @@ mod unpack;
 mod walk;
 mod write;
 
+pub use channels::Contents;
+
 use crate::machine::{Machine, Phase};
 use crate::reply::{answer, failed};
 use crate::role::Role;

@@ -22,11 +22,15 @@ pub fn block(title: &str, workspace: &Value) -> String {
     line("Last error", text(workspace, "last_error"));
     line("Workspace", text(workspace, "workspace_path"));
     line("Workspace seed", seed(&workspace["workspace_seed"]));
+    line("Secrets", secrets(&workspace["secrets"]));
     line("Last activity", ago(&workspace["last_activity_at"]));
     if let Some(seconds) = workspace["expires_in_seconds"].as_u64() {
         line("Powered off if unused for", span(seconds));
     }
     line("Network policy", text(workspace, "network_policy"));
+    let rules = &workspace["network_rules"];
+    line("Allowed domains", listed(&rules["allow_domains"]));
+    line("Allowed ranges", listed(&rules["allow_cidrs"]));
     line(
         "Published ports",
         ports::of_workspace(&workspace["published_ports"]),
@@ -44,6 +48,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         ),
     );
     line("Command count", text(workspace, "command_count"));
+    if workspace["running_shell_count"].as_u64() > Some(0) {
+        line("Running shells", text(workspace, "running_shell_count"));
+    }
     if workspace["running_command_count"].as_u64() > Some(0) {
         line("Running commands", text(workspace, "running_command_count"));
     }
@@ -61,6 +68,34 @@ pub fn block(title: &str, workspace: &Value) -> String {
         );
     }
     lines
+}
+
+fn secrets(secrets: &Value) -> String {
+    let secrets = secrets.as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = secrets.iter().map(|secret| {
+        let hosts = secret["hosts"].as_array().map(Vec::as_slice);
+        let hosts: Vec<_> = hosts
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let only = match hosts.is_empty() {
+            true => String::new(),
+            false => format!(", for {} only", hosts.join(" and ")),
+        };
+        format!(
+            "{} ({}{only})",
+            text(secret, "name"),
+            text(secret, "source_kind")
+        )
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn listed(entries: &Value) -> String {
+    let entries = entries.as_array().into_iter().flatten();
+    let words: Vec<_> = entries.filter_map(Value::as_str).collect();
+    words.join(", ")
 }
 
 fn seed(seed: &Value) -> String {

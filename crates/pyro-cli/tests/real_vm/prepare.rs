@@ -40,13 +40,17 @@ fn a_prepared_machine_is_warm_until_something_changes() {
             network["network_requested"].as_bool(),
             network["network_prepared"].as_bool()
         ),
-        (Some(true), Some(false))
+        (Some(true), Some(true)),
+        "{network}"
     );
-    let told = place.pyro(&["prepare", "--network"]).output().unwrap();
-    assert!(
-        text(&told.stderr).contains("no guest network yet"),
-        "{}",
-        text(&told.stderr)
+    let again = json(&place, &["prepare", "--network", "--json"]);
+    assert_eq!(
+        (
+            again["reused"].as_bool(),
+            again["network_prepared"].as_bool()
+        ),
+        (Some(true), Some(true)),
+        "{again}"
     );
 
     let manifest = first["manifest_path"].as_str().unwrap();

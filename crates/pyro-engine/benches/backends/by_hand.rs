@@ -152,6 +152,7 @@ impl ByHand {
                 scratch_device: Some("/dev/vdb".into()),
                 baseline_device: None,
                 reader: false,
+                network: None,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

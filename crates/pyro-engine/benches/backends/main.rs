@@ -112,6 +112,7 @@ impl Bench<'_> {
             scratch,
             baseline: None,
             reader: false,
+            gateway: None,
         }
     }
 
@@ -161,6 +162,8 @@ fn run(guest: &mut Guest) {
         shell: "true",
         timeout: Duration::from_secs(60),
         stdin: None,
+        env: Default::default(),
+        redactor: Default::default(),
         kept_bytes: KEPT_BYTES,
     };
     let finished = guest

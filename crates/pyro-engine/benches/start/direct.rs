@@ -204,6 +204,7 @@ impl Direct {
                 scratch_device: Some("/dev/vdb".into()),
                 baseline_device: None,
                 reader: false,
+                network: None,
             }),
         );
         assert!(reply.contains("\"configured\""), "{reply}");

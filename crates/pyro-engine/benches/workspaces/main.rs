@@ -2,7 +2,7 @@
 //!
 //! Prints pairs as the bench of starts does. Run it by `make bench`, or alone:
 //! `cargo bench --package pyro-engine --bench workspaces`; `PYRO_BENCH_ONLY`
-//! names one group of rows: seeds, ports or tools.
+//! names one group of rows: shells, seeds, ports, tools or secrets.
 //!
 //! | pair | baseline |
 //! |---|---|
@@ -10,14 +10,18 @@
 //! | create from a known seed of 20,000 files | create without a seed |
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
+//! | a shell's line written and its answer read | `exec` of the line |
 //! | 200 MB through a published port | the same through an exec |
 //! | 500 connections at once | one after the other |
 //! | a tool's work over a seed | the same on a plain ext4 |
+//! | output of 100 MB with secrets taken out | the same without secrets |
 
 #[path = "../start/pairs.rs"]
 mod pairs;
 mod ports;
+mod secrets;
 mod seeds;
+mod shells;
 mod tools;
 
 use std::io::Write;
@@ -82,10 +86,12 @@ impl Desk {
         began.elapsed()
     }
 
-    /// Standard output of `pyro workspace …`.
-    pub fn said(&self, words: &[&str]) -> String {
-        let output = self.command(words).stdout(Stdio::piped()).output();
-        String::from_utf8(output.expect("pyro runs").stdout).expect("text")
+    /// Standard output of `pyro workspace …`, which has to succeed.
+    pub fn output(&self, words: &[&str]) -> String {
+        let mut command = self.command(words);
+        let output = command.stdout(Stdio::piped()).output().expect("pyro runs");
+        assert!(output.status.success(), "{words:?}: {}", output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Time of a shell line of the host.
@@ -110,6 +116,9 @@ impl Drop for Desk {
     }
 }
 
+/// Measures and shows some rows.
+type Rows = fn(&Desk);
+
 fn main() {
     let rounds = std::env::var("PYRO_BENCH_ROUNDS")
         .ok()
@@ -123,10 +132,12 @@ fn main() {
     };
     desk.show(pairs::HEADING);
     let only = std::env::var("PYRO_BENCH_ONLY").unwrap_or_default();
-    let groups: [(&str, fn(&Desk)); 3] = [
+    let groups: [(&str, Rows); 5] = [
+        ("shells", shells::rows),
         ("seeds", seeds::rows),
         ("ports", ports::rows),
         ("tools", tools::rows),
+        ("secrets", secrets::rows),
     ];
     for (name, rows) in groups {
         if only.is_empty() || only == name {

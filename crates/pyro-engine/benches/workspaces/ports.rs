@@ -119,7 +119,7 @@ fn serve(desk: &Desk, what: &str) -> u16 {
         &format!("until perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(\"127.0.0.1:{guest_port}\")'; do sleep 0.2; done"),
     );
     let words = ["port", "publish", "ports", guest_port, "--host-port-only"];
-    let said = desk.said(&words);
+    let said = desk.output(&words);
     said.trim().parse().expect("a port")
 }
 

@@ -7,6 +7,7 @@ use super::ask::ask;
 use super::programs::found;
 use super::report::{Cache, Memory, Networking, UserNamespaces};
 use crate::Layout;
+use crate::network;
 use rustix::fs::{Access, access, statvfs};
 use std::path::Path;
 
@@ -29,13 +30,19 @@ pub fn unknown_namespaces() -> UserNamespaces {
 }
 
 pub fn networking() -> Networking {
+    let obstacle = network::survey().into_iter().next();
+    let programs = network::NetworkPrograms::find();
+    let shown = |path: Option<std::path::PathBuf>| path.map(|path| path.display().to_string());
     Networking {
+        usable: obstacle.is_none(),
+        reason: obstacle.as_ref().map(|found| found.reason.clone()),
+        remedy: obstacle.map(|found| found.remedy),
         enabled_by_default: false,
         tun_available: Path::new("/dev/net/tun").exists(),
-        ip_binary: found("ip"),
-        nft_binary: found("nft"),
+        ip_binary: shown(programs.ip),
+        nft_binary: shown(programs.nft),
         iptables_binary: found("iptables"),
-        pasta_binary: found("pasta"),
+        pasta_binary: shown(programs.pasta),
         ip_forward_enabled: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
             .is_ok_and(|text| text.trim() == "1"),
     }

@@ -42,11 +42,12 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
     let user_namespaces = user_namespaces.unwrap_or_else(|_| host::unknown_namespaces());
     let kvm = kvm::look(layout);
     let listed = environments.list();
+    let networking = host::networking();
     let boots = can_boot(&qemu, &firecracker, &kvm);
     let capabilities = Capabilities {
         supports_vm_boot: boots,
         supports_guest_exec: boots,
-        supports_guest_network: false,
+        supports_guest_network: boots && networking.usable,
         reason: (!boots).then(|| "no VMM can start a guest here".to_owned()),
     };
     let mut report = Report {
@@ -66,7 +67,7 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
                 Err(_) => Vec::new(),
             },
         },
-        networking: host::networking(),
+        networking,
         daily_loop: prepare::status(layout, environments, &environment.name)?,
         build_tools: programs::build_tools(),
         cache: host::cache(layout),

@@ -86,6 +86,9 @@ pub fn of(report: &Report) -> Vec<Problem> {
              `kernel.apparmor_restrict_unprivileged_userns=0`)",
         );
     }
+    if let (Some(reason), Some(remedy)) = (&report.networking.reason, &report.networking.remedy) {
+        add(format!("guests can have no network: {reason}"), remedy);
+    }
     if !report.cache.writable {
         add(
             format!(

@@ -79,6 +79,12 @@ pub struct Kvm {
 /// What guest networking would need.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Networking {
+    /// Whether guests can have one, as far as can be told without a start.
+    pub usable: bool,
+    /// What stands in the way.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
     /// Whether guests have a network without asking.
     pub enabled_by_default: bool,
     /// Whether /dev/net/tun exists.

@@ -10,9 +10,11 @@ use super::output::{Captured, Output};
 use super::{Guest, decode, encode, now_unix_ns, unexpected};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
+use crate::redact::{Redaction, Redactor};
 use pyro_proto::messages::{self, Exec, Exited, Reply, Request, channel};
-use pyro_proto::{Incoming, Stream};
+use pyro_proto::{Incoming, LinkError, Stream};
 use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -23,10 +25,17 @@ use std::time::{Duration, Instant};
 /// it has to kill the group and send what is left.
 const ANSWER_MARGIN: Duration = Duration::from_secs(15);
 
+/// After so long a held beginning of a secret is shown, if it is short.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// One command.
 pub struct Command<'a> {
     /// For `/bin/sh -lc`.
     pub shell: &'a str,
+    /// Variables beside the guest's own.
+    pub env: BTreeMap<String, String>,
+    /// Takes secrets out of its output.
+    pub redactor: Redactor,
     /// Deadline.
     pub timeout: Duration,
     /// Its standard input; none is `/dev/null`.
@@ -59,7 +68,7 @@ impl Guest {
     ) -> Result<Finished> {
         let request = Request::Exec(Exec {
             command: messages::Command::Shell(command.shell.to_owned()),
-            env: std::collections::BTreeMap::new(),
+            env: command.env,
             cwd: None,
             timeout_ms: Some(u64::try_from(command.timeout.as_millis()).unwrap_or(u64::MAX)),
             stdin: command.stdin.is_some(),
@@ -79,32 +88,75 @@ impl Guest {
             .transpose()?;
         // A deadline beyond what the clock can hold is none.
         let deadline = Instant::now().checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
-        let (mut stdout, mut stderr) = (
-            Captured::new(command.kept_bytes),
-            Captured::new(command.kept_bytes),
-        );
-        let reply = loop {
-            match self.receive(&stream, deadline) {
-                Ok(Incoming::Data(channel::STDOUT, bytes)) => {
-                    stdout.push(&bytes);
-                    events.event(Event::Stdout(bytes));
-                }
-                Ok(Incoming::Data(channel::STDERR, bytes)) => {
-                    stderr.push(&bytes);
-                    events.event(Event::Stderr(bytes));
-                }
-                Ok(Incoming::Close(reply)) => break reply,
-                Ok(Incoming::Data(..) | Incoming::End(_)) => {}
-                Err(error) => return Err(self.explain("running the command", &error, cancel)),
-            }
+        let shown = |event| Shown {
+            redaction: command.redactor.stream(),
+            kept: Captured::new(command.kept_bytes),
+            event,
+            events,
         };
+        let (mut stdout, mut stderr) = (shown(Event::Stdout), shown(Event::Stderr));
+        // Since when nothing came while something is held back.
+        let mut paused = None;
+        let reply = loop {
+            let until = [deadline, paused].into_iter().flatten().min();
+            match self.receive(&stream, until) {
+                Ok(Incoming::Data(channel::STDOUT, bytes)) => stdout.push(bytes),
+                Ok(Incoming::Data(channel::STDERR, bytes)) => stderr.push(bytes),
+                Ok(Incoming::Close(reply)) => break Ok(reply),
+                Ok(Incoming::Data(..) | Incoming::End(_)) => {}
+                Err(LinkError::TimedOut(_)) if paused.is_some_and(|at| Instant::now() >= at) => {
+                    stdout.release();
+                    stderr.release();
+                    paused = None;
+                    continue;
+                }
+                Err(error) => break Err(error),
+            }
+            let held = stdout.redaction.held() + stderr.redaction.held() > 0;
+            paused = held.then(|| Instant::now() + PAUSE);
+        };
+        let (stdout, stderr) = (stdout.finish(), stderr.finish());
+        let reply = reply.map_err(|error| self.explain("running the command", &error, cancel))?;
         match decode(&reply)? {
             Reply::Exited(exited) => Ok(Finished {
                 exited,
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
+                stdout,
+                stderr,
             }),
             other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// One stream of a command on its way out.
+struct Shown<'a> {
+    redaction: Redaction,
+    kept: Captured,
+    event: fn(Vec<u8>) -> Event,
+    events: &'a dyn EventSink,
+}
+
+impl Shown<'_> {
+    fn push(&mut self, bytes: Vec<u8>) {
+        let shown = self.redaction.pass(bytes);
+        self.show(shown);
+    }
+
+    fn release(&mut self) {
+        let shown = self.redaction.release();
+        self.show(shown);
+    }
+
+    fn finish(mut self) -> Output {
+        let shown = self.redaction.finish();
+        self.show(shown);
+        self.kept.finish()
+    }
+
+    fn show(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.kept.push(&bytes);
+            self.events.event((self.event)(bytes));
         }
     }
 }

@@ -15,7 +15,10 @@ mod freeze;
 mod halt;
 mod lost;
 mod output;
+mod secrets;
 mod service;
+pub(crate) mod shell;
+mod trust;
 
 pub(crate) use exec::StdinPump;
 pub use exec::{Command, Finished};
@@ -25,6 +28,8 @@ pub(crate) use service::{Heard, Line, Serving};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, CancelGuard};
+use crate::network::{Gateway, UplinkState};
+use pyro_proto::messages::network::Network;
 use pyro_proto::messages::{Configure, Configured, Hello, LEAVING, PROTOCOL, Reply, Request};
 use pyro_proto::{Incoming, Link, LinkError, Stream};
 use pyro_vmm::{Machine, VmmError};
@@ -45,10 +50,12 @@ pub struct Guest {
     machine: Mutex<Box<dyn Machine>>,
     link: Link,
     socket: UnixStream,
+    /// Its way out, which goes when it does.
+    gateway: Mutex<Option<Gateway>>,
 }
 
 /// What a fresh guest is told about itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Configuration<'a> {
     /// Its name.
     pub hostname: &'a str,
@@ -58,6 +65,8 @@ pub struct Configuration<'a> {
     pub baseline_device: Option<&'a str>,
     /// Whether its disks are only shown.
     pub reader: bool,
+    /// Its network card, if it has one.
+    pub network: Option<Network>,
 }
 
 impl<'a> Configuration<'a> {
@@ -69,6 +78,7 @@ impl<'a> Configuration<'a> {
             scratch_device: None,
             baseline_device: None,
             reader: false,
+            network: None,
         }
     }
 }
@@ -135,6 +145,7 @@ impl Guest {
             machine: Mutex::new(machine),
             link,
             socket,
+            gateway: Mutex::default(),
         };
         let _woken = guest.end_on(cancel)?;
         let hello = Hello {
@@ -178,6 +189,7 @@ impl Guest {
             scratch_device: wanted.scratch_device.map(str::to_owned),
             baseline_device: wanted.baseline_device.map(str::to_owned),
             reader: wanted.reader,
+            network: wanted.network.clone(),
         });
         match self.ask(&request, "configuring", CONFIGURE_TIMEOUT, cancel)? {
             Reply::Configured(configured) => Ok(configured),
@@ -214,6 +226,30 @@ impl Guest {
             tracing::warn!("the guest did not power off in time and was ended");
         }
         machine.kill();
+        drop(machine);
+        self.close_gateway();
+    }
+
+    /// Gives it the gateway that its card leads to.
+    pub fn keep_gateway(&self, gateway: Gateway) {
+        *lock(&self.gateway) = Some(gateway);
+    }
+
+    /// How it is with its way out; none without a network.
+    #[must_use]
+    pub fn uplink(&self) -> Option<UplinkState> {
+        lock(&self.gateway).as_ref().map(Gateway::uplink)
+    }
+
+    /// The authority that its programs have to trust, if there is one.
+    #[must_use]
+    pub fn gateway_authority(&self) -> Option<String> {
+        let gateway = lock(&self.gateway);
+        gateway.as_ref()?.ca_certificate_pem().map(str::to_owned)
+    }
+
+    fn close_gateway(&self) {
+        drop(lock(&self.gateway).take());
     }
 
     /// The machine below: to freeze it before anything was mounted, to pause it.
@@ -227,6 +263,7 @@ impl Guest {
     /// Ends the machine at once.
     pub fn kill(&self) {
         self.locked().kill();
+        self.close_gateway();
     }
 
     /// Readable once the machine is gone.
@@ -268,7 +305,7 @@ impl Guest {
     }
 
     fn locked(&self) -> MutexGuard<'_, Box<dyn Machine>> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.machine)
     }
 
     /// How much of the VMM's confinement is in force.
@@ -320,6 +357,10 @@ impl Guest {
     fn explain(&self, doing: &str, error: &LinkError, cancel: &Cancel) -> Error {
         lost::explain(&mut **self.locked(), doing, error, cancel)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn encode(request: &Request) -> Result<Vec<u8>> {

@@ -133,6 +133,7 @@ impl Manifest {
         environment: &Environment,
         installed: &Installed,
         duration_ms: u64,
+        network_prepared: bool,
     ) -> Self {
         let mut digests: BTreeMap<String, String> = [
             ("rootfs", &installed.rootfs),
@@ -158,8 +159,7 @@ impl Manifest {
             bundle_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             digests,
             prepared_at: now(),
-            // No guest has a network in this version, so none was proven.
-            network_prepared: false,
+            network_prepared,
             last_prepare_duration_ms: duration_ms,
         }
     }
@@ -229,7 +229,9 @@ fn judge(
         Ok(installed) => installed,
         Err(error) => return because(Status::Stale, &error.message),
     };
-    if let Some(reason) = manifest.difference(&Manifest::of(layout, environment, &installed, 0)) {
+    if let Some(reason) =
+        manifest.difference(&Manifest::of(layout, environment, &installed, 0, false))
+    {
         return because(Status::Stale, &reason);
     }
     let images = [&installed.rootfs, &installed.kernel, &installed.modules];
@@ -254,11 +256,18 @@ pub(super) fn record(
     environment: &Environment,
     installed: &Installed,
     duration_ms: u64,
+    network_prepared: bool,
 ) -> Result<()> {
     let path = manifest_path(layout, &environment.name);
     let folder = layout.prepare();
     make_private_dir(&folder)?;
-    let manifest = Manifest::of(layout, environment, installed, duration_ms);
+    let manifest = Manifest::of(
+        layout,
+        environment,
+        installed,
+        duration_ms,
+        network_prepared,
+    );
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(&folder)?;
         serde_json::to_writer_pretty(&mut file, &manifest)?;

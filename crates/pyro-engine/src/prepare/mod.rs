@@ -8,11 +8,13 @@
 //! machine is warm already.
 
 mod manifest;
+mod network_proof;
 
 pub use manifest::{DailyLoop, Status, status};
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
+use crate::network::{NetworkPolicy, NetworkSpec};
 use crate::start::Templates;
 use crate::vms::Vms;
 use crate::vms::payloads::{ExecResult, VmSpec};
@@ -68,13 +70,9 @@ pub fn prepare(
         last_prepare_duration_ms: daily_loop.last_prepare_duration_ms,
         daily_loop,
     };
-    if network_requested {
-        events.event(Event::Notice(
-            "this version of pyro has no guest network yet, so nothing can be proven about it (network_prepared=no)".into(),
-        ));
-    }
     let before = status(layout, environments, &spec.environment)?;
-    if before.status == Status::Warm && !force {
+    let network_is_due = network_requested && !before.network_prepared;
+    if before.status == Status::Warm && !force && !network_is_due {
         return Ok(outcome(before, true));
     }
     let phase = |name| {
@@ -91,7 +89,7 @@ pub fn prepare(
         Templates::new(layout).forget_where(|info| info.environment == spec.environment);
     }
     let proof = Proof(events);
-    let run = |command| {
+    let run_on = |spec: &VmSpec, command: &str| {
         vms.run(
             environments,
             spec,
@@ -102,6 +100,7 @@ pub fn prepare(
             cancel,
         )
     };
+    let run = |command| run_on(spec, command);
     phase("create");
     expect(&run("echo mark > /root/mark && cat /root/mark")?, "mark\n")?;
     phase("reset");
@@ -112,9 +111,26 @@ pub fn prepare(
             "VMs boot without a template here; each start takes seconds longer".into(),
         ));
     }
-    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // Proven before, and nothing it rests on has changed.
+    let mut network = before.network_prepared && before.status == Status::Warm && !force;
     let environment = environments.inspect(&spec.environment)?;
-    manifest::record(layout, &environment, &installed, elapsed_ms)?;
+    if network_requested {
+        // What is proven by now counts, whatever becomes of the rest.
+        manifest::record(layout, &environment, &installed, elapsed_ms(began), false)?;
+        phase("network");
+        let mirror = network_proof::mirror(&run(network_proof::SOURCES)?.stdout)?;
+        let online = VmSpec {
+            network: NetworkSpec {
+                policy: NetworkPolicy::Egress,
+                rules: mirror.rules()?,
+            },
+            ..spec.clone()
+        };
+        expect_network(&run_on(&online, &mirror.command())?, &mirror.host)?;
+        network = true;
+    }
+    let elapsed_ms = elapsed_ms(began);
+    manifest::record(layout, &environment, &installed, elapsed_ms, network)?;
     Ok(outcome(
         status(layout, environments, &spec.environment)?,
         false,
@@ -131,6 +147,24 @@ impl EventSink for Proof<'_> {
             told => self.0.event(told),
         }
     }
+}
+
+fn elapsed_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn expect_network(result: &ExecResult, host: &str) -> Result<()> {
+    if result.exit_code == 0 && result.stdout == "reached\n" {
+        return Ok(());
+    }
+    Err(Error::runtime(
+        "prepare_failed",
+        format!(
+            "a guest did not reach {host}, where its packages come from: {}",
+            result.stderr.lines().last().unwrap_or("no answer")
+        ),
+    )
+    .hint("see whether this host reaches it; pyro doctor shows what guest networks need"))
 }
 
 fn expect(result: &ExecResult, stdout: &str) -> Result<()> {

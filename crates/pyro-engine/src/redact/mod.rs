@@ -19,13 +19,16 @@
 
 mod encodings;
 mod forms;
+mod json;
 mod patterns;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::sync::Arc;
 
+use crate::error::Error;
 use patterns::Patterns;
 pub use stream::Redaction;
 
@@ -98,6 +101,18 @@ impl Redactor {
         let mut shown = stream.push(bytes);
         shown.append(&mut stream.finish());
         shown
+    }
+
+    /// `error` without secrets. What lies beneath is left out with them: its
+    /// words are others'.
+    #[must_use]
+    pub fn error(&self, mut error: Error) -> Error {
+        if !self.is_none() {
+            error.message = self.text(&error.message);
+            error.hint = error.hint.map(|hint| self.text(&hint));
+            error.source = None;
+        }
+        error
     }
 
     /// A stream that begins here.

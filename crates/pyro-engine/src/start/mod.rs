@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::guest::{Configuration, Guest};
 use crate::layout::Layout;
+use crate::network::Gateway;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec, VmmError};
 use std::fs::File;
@@ -71,6 +72,8 @@ pub struct Wanted<'a> {
     pub baseline: Option<&'a File>,
     /// Whether the disks are only shown: nothing runs in that guest.
     pub reader: bool,
+    /// Its way out; none, and it has no network card.
+    pub gateway: Option<&'a Gateway>,
 }
 
 impl Wanted<'_> {
@@ -80,6 +83,7 @@ impl Wanted<'_> {
             scratch_device: Some(SCRATCH_DEVICE),
             baseline_device: self.baseline.map(|_| BASELINE_DEVICE),
             reader: self.reader,
+            network: self.gateway.map(Gateway::guest),
         }
     }
 }
@@ -142,7 +146,15 @@ pub fn start(
 
 /// Whether a failure says nothing about KVM: another VMM would fail as well.
 fn is_no_proof(error: &Error) -> bool {
-    ["no_space", "read_only", "io", "mke2fs", "mke2fs_missing"].contains(&error.code)
+    [
+        "no_space",
+        "read_only",
+        "io",
+        "mke2fs",
+        "mke2fs_missing",
+        "network_unavailable",
+    ]
+    .contains(&error.code)
 }
 
 /// Starts the agent as a host process, which the operator has allowed.
@@ -168,7 +180,7 @@ fn start_with(
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Started> {
-    let spec = machine_spec(wanted)?;
+    let spec = machine_spec(wanted, backend)?;
     let started = |guest, start_kind| Started {
         guest,
         execution_mode: execution_mode(backend),
@@ -195,7 +207,7 @@ fn start_with(
 /// # Errors
 /// As [`start`].
 pub fn cold_boot(wanted: &Wanted<'_>, backend: &dyn Backend, cancel: &Cancel) -> Result<Guest> {
-    let mut guest = boot(backend, &machine_spec(wanted)?, cancel)?;
+    let mut guest = boot(backend, &machine_spec(wanted, backend)?, cancel)?;
     guest.configure(&wanted.configuration(), cancel)?;
     Ok(guest)
 }
@@ -266,10 +278,11 @@ fn freeze(
     dir: &std::path::Path,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut spec = machine_spec(&Wanted {
+    let unseeded = Wanted {
         baseline: None,
         ..*wanted
-    })?;
+    };
+    let mut spec = machine_spec(&unseeded, backend)?;
     // The second is scratch's.
     spec.drives[1].file = wanted.scratch.blank()?;
     let machine = backend.boot(&spec, Some(dir))?;
@@ -297,7 +310,7 @@ fn execution_mode(backend: &dyn Backend) -> ExecutionMode {
     }
 }
 
-fn machine_spec(wanted: &Wanted<'_>) -> Result<MachineSpec> {
+fn machine_spec(wanted: &Wanted<'_>, backend: &dyn Backend) -> Result<MachineSpec> {
     let share = |file: &File| {
         file.try_clone()
             .map_err(|error| Error::runtime("io", format!("cannot share a descriptor: {error}")))
@@ -308,6 +321,10 @@ fn machine_spec(wanted: &Wanted<'_>) -> Result<MachineSpec> {
         kernel: share(&wanted.installed.kernel.file)?,
         initramfs: initramfs::build(&wanted.installed.modules)?,
         kernel_args: String::new(),
+        nic: wanted
+            .gateway
+            .map(|gateway| gateway.nic(backend.name() == pyro_vmm::firecracker::NAME))
+            .transpose()?,
         nested_virtualization: false,
         drives: vec![
             Drive {

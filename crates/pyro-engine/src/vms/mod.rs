@@ -85,7 +85,7 @@ impl Vms {
     /// Makes a VM in state `created`; nothing runs yet.
     ///
     /// # Errors
-    /// `out_of_range`, `unknown_environment`, `network_unavailable`.
+    /// `out_of_range`, `unknown_environment`, `invalid_network_rule`.
     pub fn create(&self, environments: &Environments, spec: &VmSpec) -> Result<VmInfo> {
         checks::spec(spec)?;
         environments.inspect(&spec.environment)?;
@@ -188,13 +188,9 @@ impl Vms {
     /// # Errors
     /// `unknown_vm`.
     pub fn network_info(&self, vm_id: &str) -> Result<NetworkInfo> {
-        self.find(vm_id)?;
-        Ok(NetworkInfo {
-            vm_id: vm_id.to_owned(),
-            network_enabled: false,
-            outbound_connectivity_expected: false,
-            reason: Some("the VM was made without a network".into()),
-        })
+        let vm = self.find(vm_id)?;
+        let info = lock(&vm).network_info();
+        Ok(info)
     }
 
     /// Deletes every VM of this process that was idle for its time to live.
@@ -254,7 +250,9 @@ fn unknown(vm_id: &str) -> Error {
 mod tests {
     use super::*;
     use crate::NoEvents;
+    use crate::network::{NetworkPolicy, NetworkSpec};
     use payloads::BackendChoice;
+    use pyro_gateway::config::Rules;
 
     fn spec() -> VmSpec {
         VmSpec {
@@ -262,7 +260,7 @@ mod tests {
             vcpu_count: 1,
             mem_mib: 1024,
             ttl_seconds: 600,
-            network: false,
+            network: NetworkSpec::default(),
             allow_host_compat: false,
             backend: BackendChoice::Auto,
         }
@@ -327,10 +325,16 @@ mod tests {
             ),
             (
                 VmSpec {
-                    network: true,
+                    network: NetworkSpec {
+                        policy: NetworkPolicy::Off,
+                        rules: Rules {
+                            allow_cidrs: vec!["10.0.0.0/8".into()],
+                            ..Rules::default()
+                        },
+                    },
                     ..spec()
                 },
-                "network_unavailable",
+                "invalid_network_rule",
             ),
             (
                 VmSpec {

@@ -3,11 +3,12 @@
 //! Owns: its state and its guest.
 
 use super::Stdin;
-use super::payloads::{DeletedVm, ExecResult, ExecutionMode, VmInfo, VmSpec, VmState};
+use super::payloads::{DeletedVm, ExecResult, ExecutionMode, NetworkInfo, VmInfo, VmSpec, VmState};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::guest::{Command, KEPT_BYTES};
 use crate::layout::Layout;
+use crate::network::{Gateway, UplinkState, addresses};
 use crate::start::{self, DEFAULT_SCRATCH_MIB, Scratch, Started, Wanted};
 use crate::{Environments, Kind};
 use pyro_vmm::confine::Level;
@@ -57,10 +58,10 @@ impl OneShot {
             created_at: self.created_at,
             expires_at: unix_now() + left.as_secs_f64(),
             state: self.state,
-            network_enabled: false,
+            network_enabled: self.has_card(),
             allow_host_compat: self.spec.allow_host_compat,
-            guest_ip: None,
-            tap_name: None,
+            guest_ip: self.has_card().then(|| addresses().guest_ip),
+            tap_name: self.has_card().then(|| addresses().tap_name.to_owned()),
             execution_mode: self
                 .started
                 .as_ref()
@@ -71,6 +72,41 @@ impl OneShot {
                 .map(|started| started.backend.to_owned()),
             accelerator: self.started.as_ref().and_then(accelerator),
             metadata: self.metadata.clone(),
+        }
+    }
+
+    /// Whether the guest has one: not on the host, where no gateway is.
+    fn has_card(&self) -> bool {
+        self.spec.network.policy.has_card()
+            && self
+                .started
+                .as_ref()
+                .is_none_or(|started| started.guest.uplink().is_some())
+    }
+
+    pub(super) fn network_info(&self) -> NetworkInfo {
+        let addresses = self.has_card().then(addresses);
+        let uplink = self.started.as_ref().and_then(|one| one.guest.uplink());
+        let reason = match (&addresses, uplink) {
+            (None, _) if self.spec.network.policy.has_card() => {
+                Some("the command runs on the host".to_owned())
+            }
+            (None, _) => Some("the VM was made without a network".to_owned()),
+            (Some(_), None) => Some("the VM is not started".to_owned()),
+            (Some(_), Some(UplinkState::Down(reason))) => Some(reason),
+            (Some(_), Some(UplinkState::Up)) => None,
+        };
+        NetworkInfo {
+            vm_id: self.vm_id.clone(),
+            network_enabled: addresses.is_some(),
+            outbound_connectivity_expected: reason.is_none(),
+            tap_name: addresses.as_ref().map(|all| all.tap_name.to_owned()),
+            guest_ip: addresses.as_ref().map(|all| all.guest_ip.clone()),
+            gateway_ip: addresses.as_ref().map(|all| all.gateway_ip.clone()),
+            subnet_cidr: addresses.as_ref().map(|all| all.subnet_cidr.to_owned()),
+            mac_address: addresses.as_ref().map(|all| all.mac_address.to_owned()),
+            dns_servers: addresses.as_ref().map(|all| vec![all.gateway_ip.clone()]),
+            reason,
         }
     }
 
@@ -159,6 +195,13 @@ impl OneShot {
             None => Scratch::create(layout, DEFAULT_SCRATCH_MIB)?,
         };
         let hostname = self.hostname();
+        let network = &self.spec.network;
+        let gateway = network.policy.has_card().then(|| {
+            Gateway::start(&network.rules, Vec::new(), |attempt| {
+                tracing::debug!("network: {attempt:?}");
+            })
+        });
+        let gateway = gateway.transpose()?;
         let wanted = Wanted {
             installed: &installed,
             vcpu_count: self.spec.vcpu_count,
@@ -168,9 +211,13 @@ impl OneShot {
             scratch: &scratch,
             baseline: None,
             reader: false,
+            gateway: gateway.as_ref(),
         };
         let started = start::start(layout, &wanted, events, cancel);
         self.scratch = Some(scratch);
+        if let (Ok(started), Some(gateway)) = (&started, gateway) {
+            started.guest.keep_gateway(gateway);
+        }
         started
     }
 
@@ -203,6 +250,8 @@ impl OneShot {
                 shell: command,
                 timeout,
                 stdin,
+                env: Default::default(),
+                redactor: Default::default(),
                 kept_bytes: KEPT_BYTES,
             },
             events,

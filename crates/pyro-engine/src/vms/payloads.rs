@@ -2,6 +2,7 @@
 //!
 //! Owns: the shapes. Refuses: behaviour.
 
+use crate::network::NetworkSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,8 +38,8 @@ pub struct VmSpec {
     pub mem_mib: u32,
     /// Seconds until it may be reaped, 60 to 3600.
     pub ttl_seconds: u64,
-    /// Whether it gets outbound network.
-    pub network: bool,
+    /// What it may do with the network.
+    pub network: NetworkSpec,
     /// Whether the host may run the command when no guest can.
     pub allow_host_compat: bool,
     /// Which VMM.
@@ -175,6 +176,24 @@ pub struct NetworkInfo {
     pub network_enabled: bool,
     /// Whether the outside should be reachable.
     pub outbound_connectivity_expected: bool,
+    /// Host TAP device, in a network namespace of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tap_name: Option<String>,
+    /// The guest's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest_ip: Option<String>,
+    /// Its router and resolver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_ip: Option<String>,
+    /// The network of both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subnet_cidr: Option<String>,
+    /// Hardware address of its card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<String>,
+    /// Who it asks for names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_servers: Option<Vec<String>>,
     /// Why there is no network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -17,13 +17,16 @@ mod events;
 pub mod files;
 mod journal;
 mod names;
+pub mod network;
 pub mod payloads;
 pub mod ports;
 mod prune;
 mod reach;
 mod record;
+pub mod secrets;
 mod seed;
 pub mod services;
+pub mod shells;
 pub mod snapshots;
 mod state;
 mod store;
@@ -34,18 +37,20 @@ mod tests;
 mod update;
 mod view;
 
-pub use commands::{LIMIT_BYTES_RANGE, Logs, Look, PAGE_BYTES, WAIT_SECONDS_RANGE};
+pub use commands::{LIMIT_BYTES_RANGE, Logs, Look, NewCommand, PAGE_BYTES, WAIT_SECONDS_RANGE};
 
 use crate::Environments;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::Layout;
+use crate::network::NetworkSpec;
 use crate::vms::payloads::BackendChoice;
 use payloads::{
     DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceList, WorkspaceState,
 };
 use reach::GONE_TIMEOUT;
 use record::{LAYOUT_VERSION, Record, Spec, WorkspaceSeed};
+use secrets::NewSecret;
 use seed::{Baselines, Source};
 use state::Phase;
 use std::cmp::Reverse;
@@ -81,6 +86,10 @@ pub struct NewWorkspace {
     pub labels: BTreeMap<String, String>,
     /// A directory or archive of the host that `/workspace` begins with.
     pub seed_path: Option<String>,
+    /// What its commands may be given, and no text shows.
+    pub secrets: Vec<NewSecret>,
+    /// What it may do with the network.
+    pub network: NetworkSpec,
 }
 
 /// Which workspaces of a list.
@@ -114,7 +123,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
-    /// `no_memory`, those of a seed (`source_missing`, `source_kind`,
+    /// `no_memory`, `invalid_network_rule`, `network_unavailable`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
     /// `source_io`, `source_changed`, `bad_archive`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
@@ -125,9 +134,18 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<Workspace> {
         let mut record = Self::first_record(wanted)?;
+        let materials = secrets::read(&wanted.secrets)?;
+        secrets::check_network(&record.spec.network, &materials)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
         let source = wanted.seed_path.as_deref().map(Source::find).transpose()?;
+        for short in materials.iter().filter(|one| one.is_too_short()) {
+            events.event(Event::Notice(format!(
+                "secret {} is too short to be taken out of text: under {} bytes",
+                short.secret.name,
+                crate::redact::MIN_VALUE_BYTES
+            )));
+        }
         store::sweep(&self.store);
         let baselines = Baselines::new(&self.layout);
         baselines.tidy();
@@ -137,6 +155,7 @@ impl Workspaces {
             record.seed = WorkspaceSeed::manual(source, &made);
             baseline = Some(made);
         }
+        record.secrets = materials.iter().map(|one| one.secret.clone()).collect();
         let folder = self.store.create(&record)?;
         events.event(Event::Phase {
             prefix: "workspace",
@@ -151,7 +170,9 @@ impl Workspaces {
                 link()
             })
         });
-        let made = linked.and_then(|()| self.start_in(&folder, events, cancel));
+        let made = linked
+            .and_then(|()| secrets::store(&folder, &materials))
+            .and_then(|()| self.start_in(&folder, events, cancel));
         if made.is_err() {
             // The supervisor removes it; where none came up, nobody else does.
             if let Ok(Some(lock)) = self.lock_within(&folder, GONE_TIMEOUT) {
@@ -181,8 +202,10 @@ impl Workspaces {
                 ttl_seconds: wanted.ttl_seconds,
                 disk_mib: wanted.disk_mib,
                 backend: wanted.backend,
+                network: wanted.network.clone().checked()?,
             },
             seed: WorkspaceSeed::default(),
+            secrets: Vec::new(),
             environment_version: None,
             created_at: now,
             last_activity_at: now,

@@ -4,6 +4,7 @@
 
 use super::ports::payloads::OwnedPort;
 pub use super::record::{LastCommand, StopReason, WorkspaceSeed};
+pub use super::secrets::{SourceKind, WorkspaceSecret};
 use super::services::payloads::ServiceRow;
 use crate::vms::payloads::ExecutionMode;
 use schemars::JsonSchema;
@@ -62,10 +63,13 @@ pub struct Workspace {
     pub stop_reason: Option<StopReason>,
     /// What went wrong last, when something did.
     pub last_error: Option<String>,
-    /// `off`.
+    /// `off`, `egress` or `egress+published-ports`.
     pub network_policy: String,
     /// Whether a network card is attached.
     pub network_enabled: bool,
+    /// What alone may be reached; without any entry every public address.
+    #[serde(default)]
+    pub network_rules: NetworkRules,
     /// Whether the operator allowed host execution.
     pub allow_host_compat: bool,
     /// Guest address, with a network.
@@ -82,10 +86,15 @@ pub struct Workspace {
     pub workspace_path: String,
     /// What `/workspace` began with.
     pub workspace_seed: WorkspaceSeed,
+    /// Its secrets, sorted by name; never their values.
+    #[serde(default)]
+    pub secrets: Vec<WorkspaceSecret>,
     /// Commands since the last reset.
     pub command_count: u64,
     /// Those that run just now.
     pub running_command_count: u64,
+    /// Shells that run just now.
+    pub running_shell_count: u64,
     /// The last that ended.
     pub last_command: Option<LastCommand>,
     /// Times it was reset.
@@ -104,6 +113,15 @@ pub struct Workspace {
     pub stale: bool,
     /// Details as text; no key is guaranteed.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// What a guest with a network may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkRules {
+    /// Names, `*.` in front for everything below one.
+    pub allow_domains: Vec<String>,
+    /// Address ranges in CIDR form.
+    pub allow_cidrs: Vec<String>,
 }
 
 /// One workspace of a list.

@@ -5,8 +5,10 @@
 
 use super::payloads::WORKSPACE_PATH;
 use super::ports::payloads::OwnedPort;
+use super::secrets::WorkspaceSecret;
 use super::seed::{Baseline, Source};
 use super::state::Phase;
+use crate::network::NetworkSpec;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +28,9 @@ pub struct Record {
     pub spec: Spec,
     #[serde(default)]
     pub seed: WorkspaceSeed,
+    /// Sorted by name.
+    #[serde(default)]
+    pub secrets: Vec<WorkspaceSecret>,
     pub environment_version: Option<String>,
     /// Unix time in seconds, as all times here.
     pub created_at: f64,
@@ -55,6 +60,8 @@ pub struct Spec {
     pub ttl_seconds: u64,
     pub disk_mib: u64,
     pub backend: BackendChoice,
+    #[serde(default)]
+    pub network: NetworkSpec,
 }
 
 /// What `/workspace` began with.

@@ -13,12 +13,22 @@ pub(super) fn record(id: &str, name: Option<&str>) -> Record {
         backend: BackendChoice::Auto,
         name: name.map(str::to_owned),
         seed_path: None,
+        secrets: Vec::new(),
+        network: crate::network::NetworkSpec::default(),
         labels: BTreeMap::new(),
     };
     Record {
         workspace_id: id.to_owned(),
         phase: Phase::Stopped,
         ..Workspaces::first_record(&wanted).unwrap()
+    }
+}
+
+fn run(command: &str) -> NewCommand<'_> {
+    NewCommand {
+        command,
+        timeout_seconds: 30,
+        secret_env: &[],
     }
 }
 
@@ -114,7 +124,13 @@ fn a_stopped_workspace_is_updated_stopped_and_deleted_without_a_supervisor() {
         Some(StopReason::Requested)
     );
     let refused = workspaces
-        .exec("y", "true", 30, None, &crate::NoEvents, &Cancel::default())
+        .exec(
+            "y",
+            &run("true"),
+            None,
+            &crate::NoEvents,
+            &Cancel::default(),
+        )
         .unwrap_err();
     assert_eq!(refused.code, "wrong_state");
     assert!(workspaces.delete("y").unwrap().deleted);
@@ -233,8 +249,7 @@ fn an_older_supervisor_can_be_looked_at_and_nothing_else() {
     let refused = workspaces
         .exec(
             "old",
-            "true",
-            30,
+            &run("true"),
             None,
             &crate::NoEvents,
             &Cancel::default(),

@@ -2,13 +2,14 @@
 //!
 //! Owns: which field comes from where. Pure, but for the size of the disk.
 
-use super::payloads::{WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
+use super::payloads::{NetworkRules, WORKSPACE_PATH, Workspace, WorkspaceRow, WorkspaceState};
 use super::ports::payloads::OwnedPort;
 use super::record::Record;
 use super::services::{self, payloads::ServiceRow};
 use super::state::Phase;
 use super::store::Folder;
 use super::unix_now;
+use crate::network::addresses;
 use crate::vms::payloads::ExecutionMode;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +21,19 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
     if let Some(machine) = machine {
         metadata.insert("start_kind".into(), machine.start_kind.clone());
         metadata.insert("confinement".into(), machine.confinement.clone());
+    }
+    let network = &record.spec.network;
+    let has_card = network.policy.has_card();
+    if has_card {
+        let all = addresses();
+        for (key, value) in [
+            ("gateway_ip", all.gateway_ip.clone()),
+            ("subnet_cidr", all.subnet_cidr.to_owned()),
+            ("mac_address", all.mac_address.to_owned()),
+            ("dns_servers", all.gateway_ip),
+        ] {
+            metadata.insert(key.into(), value);
+        }
     }
     let services = rows(record, folder);
     Workspace {
@@ -43,19 +57,25 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         state: state(record.phase),
         stop_reason: record.stop_reason,
         last_error: record.last_error.clone(),
-        network_policy: "off".into(),
-        network_enabled: false,
+        network_policy: network.policy.as_str().to_owned(),
+        network_enabled: has_card,
+        network_rules: NetworkRules {
+            allow_domains: network.rules.allow_domains.clone(),
+            allow_cidrs: network.rules.allow_cidrs.clone(),
+        },
         allow_host_compat: false,
-        guest_ip: None,
-        tap_name: None,
+        guest_ip: has_card.then(|| addresses().guest_ip),
+        tap_name: has_card.then(|| addresses().tap_name.to_owned()),
         execution_mode: machine.map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
         backend: machine.map(|machine| machine.backend.clone()),
         accelerator: machine.and_then(|machine| machine.accelerator.clone()),
         workspace_path: WORKSPACE_PATH.into(),
         workspace_seed: record.seed.clone(),
+        secrets: record.secrets.clone(),
         command_count: record.command_count,
         // Its supervisor knows.
         running_command_count: 0,
+        running_shell_count: 0,
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,

@@ -59,6 +59,8 @@ pub fn both_directions_carry_every_byte(subject: Subject) {
                 shell: "tee /dev/stderr | sha256sum; wc -c < /dev/null >&2",
                 timeout: Duration::from_secs(120),
                 stdin: Some(stdin),
+                env: Default::default(),
+                redactor: Default::default(),
                 kept_bytes: pyro_engine::guest::KEPT_BYTES,
             },
             &NoEvents,

@@ -140,6 +140,7 @@ impl Subject {
             scratch: &scratch,
             baseline: None,
             reader: false,
+            gateway: None,
         };
         let began = Instant::now();
         let started = start::start(&place.layout, &wanted, &NoEvents, &Cancel::default())?;
@@ -178,6 +179,8 @@ pub fn try_run(
             shell,
             timeout,
             stdin: None,
+            env: Default::default(),
+            redactor: Default::default(),
             kept_bytes: KEPT_BYTES,
         },
         &NoEvents,

@@ -11,7 +11,7 @@ use super::calls::{
 };
 use super::jail::Momentary;
 use super::step::{STAGING, Step};
-use super::{Identity, Launch, Level};
+use super::{Identity, Launch, Level, Network};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -19,7 +19,11 @@ use std::os::fd::{AsRawFd, RawFd};
 /// Everything the child needs, made before the fork.
 pub(super) struct Plan {
     namespaces: libc::c_int,
+    /// Entered before any is made: a user and a network namespace.
+    joined: Option<(Option<RawFd>, RawFd)>,
     id_maps: Option<[CString; 2]>,
+    /// Of the user namespace that the program gets once it is another user.
+    inner_id_maps: Option<[CString; 2]>,
     steps: Option<Vec<Step>>,
     /// Dropped in the parent when the child has taken them.
     _names: Vec<Momentary>,
@@ -41,9 +45,18 @@ impl Plan {
     ) -> io::Result<Self> {
         let mut namespaces =
             libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-        if !launch.host_network {
-            namespaces |= libc::CLONE_NEWNET;
-        }
+        let joined = match launch.network {
+            Network::Own => {
+                namespaces |= libc::CLONE_NEWNET;
+                None
+            }
+            Network::Host => None,
+            // Root may enter every network namespace as it is.
+            Network::Joined { user, net } => Some((
+                (level == Level::UserNamespaces).then_some(user.as_raw_fd()),
+                net.as_raw_fd(),
+            )),
+        };
         let mut id_maps = None;
         match level {
             Level::Jailer | Level::RootNamespaces => {}
@@ -57,16 +70,21 @@ impl Plan {
                     Identity::NamespaceRoot => (0, 0),
                     _ => (uid, gid),
                 };
-                id_maps = Some([
-                    CString::new(format!("{inner_uid} {uid} 1")).unwrap_or_default(),
-                    CString::new(format!("{inner_gid} {gid} 1")).unwrap_or_default(),
-                ]);
+                // In the namespace that is joined the caller is root.
+                let (uid, gid) = if joined.is_some() { (0, 0) } else { (uid, gid) };
+                id_maps = Some(maps(inner_uid, uid, inner_gid, gid));
             }
             Level::LifelineOnly => namespaces = 0,
         }
         let uid = match (level, launch.identity) {
             (Level::RootNamespaces, _) => Some(super::fresh_uid()),
             (Level::Jailer, Identity::Jailed(uid)) => Some(uid),
+            _ => None,
+        };
+        let inner_id_maps = match (level, launch.identity, uid) {
+            (Level::RootNamespaces, Identity::NamespaceRoot, Some(uid)) => {
+                Some(maps(0, uid, 0, uid))
+            }
             _ => None,
         };
         let view = if namespaces == 0 {
@@ -79,7 +97,9 @@ impl Plan {
         inherit.extend(launch.view.inherited(level));
         Ok(Self {
             namespaces,
+            joined,
             id_maps,
+            inner_id_maps,
             steps,
             _names: names,
             group,
@@ -100,13 +120,17 @@ impl Plan {
             if let Some(group) = self.group {
                 check(libc::write(group, c"0".as_ptr().cast(), 1) as libc::c_int)?;
             }
+            if let Some((user, net)) = self.joined {
+                if let Some(user) = user {
+                    check(libc::setns(user, libc::CLONE_NEWUSER))?;
+                }
+                check(libc::setns(net, libc::CLONE_NEWNET))?;
+            }
             if self.namespaces != 0 {
                 check(libc::unshare(self.namespaces))?;
             }
-            if let Some([uid_map, gid_map]) = &self.id_maps {
-                write_file(c"/proc/self/setgroups", c"deny")?;
-                write_file(c"/proc/self/uid_map", uid_map)?;
-                write_file(c"/proc/self/gid_map", gid_map)?;
+            if let Some(maps) = &self.id_maps {
+                write_maps(maps)?;
             }
             let init = libc::fork();
             if init < 0 {
@@ -183,6 +207,12 @@ impl Plan {
                 check(libc::setresuid(uid, uid, uid))?;
                 // The change of identity cleared it.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            }
+            if let Some(maps) = &self.inner_id_maps {
+                // It took its own files below /proc away as well.
+                check(libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0))?;
+                check(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
+                write_maps(maps)?;
             }
             if self.give_up_privileges {
                 check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
@@ -262,5 +292,19 @@ impl Plan {
             check(libc::chdir(c"/".as_ptr()))?;
         }
         Ok(())
+    }
+}
+
+fn maps(inner_uid: u32, uid: u32, inner_gid: u32, gid: u32) -> [CString; 2] {
+    [(inner_uid, uid), (inner_gid, gid)]
+        .map(|(inner, outer)| CString::new(format!("{inner} {outer} 1")).unwrap_or_default())
+}
+
+unsafe fn write_maps([uid_map, gid_map]: &[CString; 2]) -> io::Result<()> {
+    // SAFETY: C strings that live in the plan.
+    unsafe {
+        write_file(c"/proc/self/setgroups", c"deny")?;
+        write_file(c"/proc/self/uid_map", uid_map)?;
+        write_file(c"/proc/self/gid_map", gid_map)
     }
 }

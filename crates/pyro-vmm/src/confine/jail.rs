@@ -96,6 +96,12 @@ impl Jail<'_> {
         }
         for name in &self.devices {
             let from = Path::new("/dev").join(name);
+            if let Some(above) = Path::new(name)
+                .parent()
+                .filter(|above| *above != Path::new(""))
+            {
+                steps.push(Step::Folder(inside(&format!("dev/{}", above.display()))));
+            }
             steps.push(Step::Device {
                 number: rustix::fs::stat(&from)?.st_rdev,
                 from: text(&from),

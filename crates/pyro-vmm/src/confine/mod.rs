@@ -77,8 +77,8 @@ pub struct Launch<'a> {
     pub env: &'a [(OsString, OsString)],
     /// Descriptors it inherits under their own numbers.
     pub inherit: &'a [BorrowedFd<'a>],
-    /// Whether it shares the host's network.
-    pub host_network: bool,
+    /// Which network it sees.
+    pub network: Network<'a>,
     /// Which files it sees.
     pub view: View<'a>,
     /// Who it is.
@@ -91,12 +91,29 @@ pub struct Launch<'a> {
     pub keep_stdout: bool,
 }
 
+/// Which network a program sees.
+#[derive(Clone, Copy, Debug)]
+pub enum Network<'a> {
+    /// One of its own, with nothing in it.
+    Own,
+    /// The host's.
+    Host,
+    /// One that another process made in a user namespace of its own.
+    Joined {
+        /// That user namespace, which an ordinary user has to enter first.
+        user: BorrowedFd<'a>,
+        /// The network namespace.
+        net: BorrowedFd<'a>,
+    },
+}
+
 /// Who a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// Without privileges; under root a user no account has.
     Unprivileged,
-    /// Root inside its user namespace, so that it may mount.
+    /// Root inside a user namespace of its own, so that it may mount; outside
+    /// of it nobody, also when root starts it with root's namespaces.
     NamespaceRoot,
     /// Root until it has become this user by itself.
     Jailed(u32),

@@ -22,6 +22,8 @@ pub enum View<'a> {
     Program {
         /// For example `null`, `kvm`.
         devices: Vec<&'static str>,
+        /// Empty folders below the root, for what the program itself mounts.
+        folders: Vec<&'static str>,
     },
     /// What the jail names, and nothing else.
     Jail(Jail<'a>),
@@ -37,7 +39,10 @@ impl View<'_> {
     ) -> io::Result<Option<(Vec<Step>, Vec<Momentary>)>> {
         match self {
             Self::Host => Ok(None),
-            Self::Program { devices } => Ok(Some((program_steps(program, devices), Vec::new()))),
+            Self::Program { devices, folders } => {
+                let steps = program_steps(program, devices, folders);
+                Ok(Some((steps, Vec::new())))
+            }
             Self::Jail(jail) => jail.steps(level, owner).map(Some),
         }
     }
@@ -50,7 +55,7 @@ impl View<'_> {
     }
 }
 
-fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
+fn program_steps(program: &Path, devices: &[&str], folders: &[&str]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut names: Vec<PathBuf> = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"]
         .iter()
@@ -108,6 +113,9 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
     steps.push(Step::Folder(staged(Path::new("dev"))));
     for name in devices {
         let name = Path::new("dev").join(name);
+        if let Some(above) = name.parent().filter(|above| *above != Path::new("dev")) {
+            steps.push(Step::Folder(staged(above)));
+        }
         let from = Path::new("/").join(&name);
         let Ok(stat) = rustix::fs::stat(&from) else {
             continue;
@@ -117,6 +125,9 @@ fn program_steps(program: &Path, devices: &[&str]) -> Vec<Step> {
             path: staged(&name),
             number: stat.st_rdev,
         });
+    }
+    for name in folders {
+        steps.push(Step::Folder(staged(Path::new(name))));
     }
     steps.push(Step::Folder(staged(Path::new("proc"))));
     steps.push(Step::Proc(staged(Path::new("proc"))));

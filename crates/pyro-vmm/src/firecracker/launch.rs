@@ -11,7 +11,7 @@
 use super::NAME;
 use super::api::Api;
 use super::binary::FirecrackerBinary;
-use crate::confine::{self, Confined, Identity, Jail, Launch, Level, Limits, View};
+use crate::confine::{self, Confined, Identity, Jail, Launch, Level, Limits, Network, View};
 use crate::error::VmmError;
 use crate::machine::MachineSpec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -139,20 +139,31 @@ fn start(
     .map_err(system("make a socket"))?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
         .map_err(system("make an inotify instance"))?;
+    let mut devices = way.devices.clone();
+    if spec.nic.is_some() && !devices.is_empty() {
+        devices.push("net/tun");
+    }
     let jail = Jail {
         root: way.root.clone(),
         programs: way.programs.clone(),
         files: files.to_vec(),
         listeners: vec![(format!("{VSOCK}_{AGENT_PORT}"), listener.as_fd())],
         watch: Some(watch.as_fd()),
-        devices: way.devices.clone(),
+        devices,
+    };
+    let network = match &spec.nic {
+        Some(nic) => Network::Joined {
+            user: nic.user.as_fd(),
+            net: nic.net.as_fd(),
+        },
+        None => Network::Own,
     };
     let mut confined = Launch {
         program: way.program,
         args: &way.args,
         env: &[],
         inherit: &[],
-        host_network: false,
+        network,
         view: View::Jail(jail),
         identity: way.identity,
         levels: way.levels,

@@ -67,6 +67,11 @@ impl Backend for Firecracker {
                 .iter()
                 .map(|drive| format!("read only {}, durable {}", drive.read_only, drive.durable)),
         );
+        parts.extend(
+            spec.nic
+                .iter()
+                .map(|nic| format!("nic {} {}", nic.tap_name, nic.mac)),
+        );
         parts
     }
 

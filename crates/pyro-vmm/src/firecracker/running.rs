@@ -13,8 +13,8 @@
 
 use super::NAME;
 use super::api::{
-    Action, Api, BootSource, CacheType, Drive, MachineConfig, MemoryBackend, SnapshotCreate,
-    SnapshotLoad, SnapshotType, VmState, Vsock,
+    Action, Api, BootSource, CacheType, Drive, MachineConfig, MemoryBackend, NetworkInterface,
+    SnapshotCreate, SnapshotLoad, SnapshotType, VmState, Vsock,
 };
 use super::binary::FirecrackerBinary;
 use super::launch::{self, Launched, VSOCK};
@@ -154,6 +154,13 @@ impl FirecrackerMachine {
             guest_cid: GUEST_CID,
             uds_path: VSOCK.into(),
         })?;
+        if let Some(nic) = &spec.nic {
+            self.api.network_interface(&NetworkInterface {
+                iface_id: "net".into(),
+                host_dev_name: nic.tap_name.clone(),
+                guest_mac: Some(nic.mac.clone()),
+            })?;
+        }
         self.api.entropy()?;
         self.api.action(Action::InstanceStart)
     }

@@ -16,6 +16,7 @@ pub(super) struct Numbers {
     pub agent: RawFd,
     pub control: RawFd,
     pub serial: RawFd,
+    pub tap: RawFd,
     pub memory: Option<Memory>,
     pub incoming: bool,
 }
@@ -90,6 +91,14 @@ pub(super) fn machine(qemu: &Qemu, spec: &MachineSpec, numbers: &Numbers) -> Vec
             if drive.durable || drive.read_only { "" } else { ",cache.no-flush=on" },
         ));
         list.pair("-device", format!("virtio-blk-device,drive=file{index}"));
+    }
+    if let Some(nic) = &spec.nic {
+        list.pair("-netdev", format!("tap,id=net,fd={}", numbers.tap));
+        // Without a ROM there is nothing to boot from, and nothing to load.
+        list.pair(
+            "-device",
+            format!("virtio-net-device,netdev=net,mac={}", nic.mac),
+        );
     }
     list.pair("-device", "virtio-rng-device");
     list.pair("-chardev", format!("socket,id=agent,fd={}", numbers.agent));

@@ -172,6 +172,7 @@ mod tests {
             initramfs: file(),
             kernel_args: kernel_args.to_owned(),
             nested_virtualization: false,
+            nic: None,
             drives: vec![Drive {
                 file: file(),
                 read_only: true,

@@ -12,7 +12,7 @@ use super::arguments::{self, Memory, Numbers};
 use super::control::Control;
 use super::{NAME, Qemu};
 use crate::agent_stream::AgentStream;
-use crate::confine::{Confined, Identity, Launch, Level, Limits, View};
+use crate::confine::{Confined, Identity, Launch, Level, Limits, Network, View};
 use crate::error::VmmError;
 use crate::machine::{Accelerator, Machine, MachineSpec};
 use crate::serial::SerialLog;
@@ -59,6 +59,14 @@ impl QemuMachine {
             their_serial.as_fd(),
         ];
         inherit.extend(spec.drives.iter().map(|drive| drive.file.as_fd()));
+        let tap = match &spec.nic {
+            Some(nic) => Some(nic.tap.as_ref().ok_or(VmmError::Unsupported {
+                backend: NAME,
+                ability: "open a TAP by its name",
+            })?),
+            None => None,
+        };
+        inherit.extend(tap.iter().map(|tap| tap.as_fd()));
         let memory = match &start {
             Start::Boot => None,
             Start::BootToFreeze { memory, .. } => {
@@ -87,6 +95,7 @@ impl QemuMachine {
             agent: their_agent.as_raw_fd(),
             control: their_control.as_raw_fd(),
             serial: their_serial.as_raw_fd(),
+            tap: tap.map_or(0, AsRawFd::as_raw_fd),
             memory,
             incoming: matches!(start, Start::Restore { .. }),
         };
@@ -184,8 +193,11 @@ fn launch(
         args,
         env: &[],
         inherit,
-        host_network: false,
-        view: View::Program { devices },
+        network: Network::Own,
+        view: View::Program {
+            devices,
+            folders: Vec::new(),
+        },
         identity: Identity::Unprivileged,
         levels: &[
             Level::RootNamespaces,

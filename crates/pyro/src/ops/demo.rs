@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DemoRequest {
-    /// Make an HTTPS request to example.com instead; refused by this version, whose guests have no network yet
+    /// Make an HTTPS request to example.com instead
     #[arg(long)]
     #[serde(default)]
     pub network: bool,

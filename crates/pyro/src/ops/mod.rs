@@ -24,6 +24,14 @@ pub mod service_start;
 pub mod service_status;
 pub mod service_stop;
 pub mod setup_firecracker;
+pub mod shell_attach;
+pub mod shell_close;
+pub mod shell_list;
+pub mod shell_open;
+pub mod shell_read;
+pub mod shell_resize;
+pub mod shell_signal;
+pub mod shell_write;
 pub mod snapshot_create;
 pub mod snapshot_delete;
 pub mod snapshot_list;
@@ -49,6 +57,7 @@ pub mod workspace_file_read;
 pub mod workspace_file_write;
 pub mod workspace_list;
 pub mod workspace_logs;
+pub mod workspace_network_log;
 pub mod workspace_patch_apply;
 pub mod workspace_prune;
 pub mod workspace_reset;
@@ -78,6 +87,7 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_status::WorkspaceStatus>(),
     Row::of::<workspace_exec::WorkspaceExec>(),
     Row::of::<workspace_logs::WorkspaceLogs>(),
+    Row::of::<workspace_network_log::WorkspaceNetworkLog>(),
     Row::of::<workspace_sync_push::WorkspaceSyncPush>(),
     Row::of::<workspace_file_list::WorkspaceFileList>(),
     Row::of::<workspace_file_read::WorkspaceFileRead>(),
@@ -85,6 +95,14 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_patch_apply::WorkspacePatchApply>(),
     Row::of::<workspace_diff::WorkspaceDiffOperation>(),
     Row::of::<workspace_export::WorkspaceExport>(),
+    Row::of::<shell_open::ShellOpen>(),
+    Row::of::<shell_read::ShellRead>(),
+    Row::of::<shell_write::ShellWrite>(),
+    Row::of::<shell_signal::ShellSignal>(),
+    Row::of::<shell_resize::ShellResize>(),
+    Row::of::<shell_attach::ShellAttach>(),
+    Row::of::<shell_list::ShellList>(),
+    Row::of::<shell_close::ShellClose>(),
     Row::of::<workspace_summary::WorkspaceSummaryOperation>(),
     Row::of::<workspace_disk_list::WorkspaceDiskList>(),
     Row::of::<workspace_disk_read::WorkspaceDiskRead>(),

@@ -16,7 +16,7 @@ pub struct PrepareRequest {
     #[arg(value_name = "ENVIRONMENT", default_value = vm_spec::ENVIRONMENT)]
     #[serde(default = "vm_spec::environment")]
     pub environment: String,
-    /// Also prove outbound network; answered by network_prepared=no in this version, which has none yet
+    /// Also prove that a guest reaches the mirror of its own packages
     #[arg(long)]
     #[serde(default)]
     pub network: bool,
@@ -34,8 +34,11 @@ impl Operation for Prepare {
     const CLI: &'static [&'static str] = &["prepare"];
     const PYTHON: Option<&'static str> = Some("prepare");
     const EFFECT: Effect = Effect::Changes;
-    const EXAMPLES: &'static [&'static str] =
-        &["pyro prepare", "pyro prepare debian:12-build --force"];
+    const EXAMPLES: &'static [&'static str] = &[
+        "pyro prepare",
+        "pyro prepare --network",
+        "pyro prepare debian:12-build --force",
+    ];
     type Request = PrepareRequest;
     type Response = Prepared;
 

@@ -1,6 +1,7 @@
 //! `vm_create`: no command line has it, because a one-shot VM lives in the
 //! process that made it.
 
+use crate::network_flags;
 use crate::vm_spec;
 use crate::vms::payloads::{BackendChoice, VmInfo, VmSpec};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -29,10 +30,18 @@ pub struct VmCreateRequest {
     #[serde(default = "vm_spec::ttl_seconds")]
     #[schemars(range(min = 60, max = 3600))]
     pub ttl_seconds: u64,
-    /// Give the guest outbound network; refused by this version, which has none yet
+    /// Give the guest outbound network: public addresses only, unless --allow-cidr names others
     #[arg(long)]
     #[serde(default)]
     pub network: bool,
+    /// Let the guest reach only this name on ports 80 and 443 (*.NAME for all below it, NAME:PORT for another port); may be repeated
+    #[arg(long = "allow-domain", value_name = "NAME")]
+    #[serde(default)]
+    pub allow_domains: Vec<String>,
+    /// Let the guest reach only this range of addresses, also a private one; may be repeated
+    #[arg(long = "allow-cidr", value_name = "RANGE")]
+    #[serde(default)]
+    pub allow_cidrs: Vec<String>,
     /// Let the host run the command when no guest can; without it, that is an error
     #[arg(long)]
     #[serde(default)]
@@ -61,7 +70,11 @@ impl Operation for VmCreate {
             vcpu_count: request.vcpu_count,
             mem_mib: request.mem_mib,
             ttl_seconds: request.ttl_seconds,
-            network: request.network,
+            network: network_flags::one_shot(
+                request.network,
+                request.allow_domains,
+                request.allow_cidrs,
+            ),
             allow_host_compat: request.allow_host_compat,
             backend: pyro.backend(request.backend)?,
         };

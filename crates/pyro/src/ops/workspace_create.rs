@@ -1,6 +1,9 @@
 //! `pyro workspace create`.
 
 use crate::labels::Labels;
+use crate::network::{NetworkPolicy, NetworkSpec, rules};
+use crate::network_flags;
+use crate::secrets::Secrets;
 use crate::vm_spec;
 use crate::vms::payloads::BackendChoice;
 use crate::workspaces::NewWorkspace;
@@ -14,6 +17,11 @@ use serde::{Deserialize, Serialize};
 /// It runs when this returns. A process of its own keeps it running after that;
 /// when nobody uses it for its time to live it is powered off, and the next
 /// command in it starts it again.
+///
+/// A secret is kept on this host and in the guest's memory, as
+/// `/run/pyro-secrets/NAME`, never on a disk. A command gets it in a variable by
+/// `secret_env`. In whatever leaves the workspace as text its value reads
+/// `[REDACTED]`.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceCreateRequest {
@@ -52,6 +60,22 @@ pub struct WorkspaceCreateRequest {
     #[arg(long, value_name = "PATH")]
     #[serde(default)]
     pub seed_path: Option<String>,
+    /// Secrets for its commands; no text that leaves the workspace shows their values
+    #[command(flatten)]
+    #[serde(default)]
+    pub secrets: Secrets,
+    /// Network of the guest: off, egress to public addresses, or egress and services published on this host
+    #[arg(long, value_name = "POLICY", default_value = NetworkPolicy::Off.as_str(), value_parser = network_flags::policy_parser())]
+    #[serde(default)]
+    pub network_policy: NetworkPolicy,
+    /// Let the guest reach only this name on ports 80 and 443 (*.NAME for all below it, NAME:PORT for another port); may be repeated
+    #[arg(long = "allow-domain", value_name = "NAME")]
+    #[serde(default)]
+    pub allow_domains: Vec<String>,
+    /// Let the guest reach only this range of addresses, also a private one; may be repeated
+    #[arg(long = "allow-cidr", value_name = "RANGE")]
+    #[serde(default)]
+    pub allow_cidrs: Vec<String>,
     /// VMM to use; without it PYRO_BACKEND decides, else auto: Firecracker where KVM works, otherwise QEMU
     #[arg(long, value_name = "BACKEND", value_parser = vm_spec::backend_parser())]
     #[serde(default)]
@@ -70,6 +94,8 @@ impl Operation for WorkspaceCreate {
         "pyro workspace create debian:12 --name demo",
         "pyro workspace create debian:12 --seed-path .",
         "pyro workspace create debian:12 --label task=42 --id-only",
+        "pyro workspace create debian:12 --secret TOKEN --secret-file KEY=~/.ssh/deploy_key",
+        "pyro workspace create debian:12 --network-policy egress --allow-domain example.org",
     ];
     const ONLY: Option<(&'static str, &'static str)> = Some(("id-only", "workspace_id"));
     type Request = WorkspaceCreateRequest;
@@ -86,6 +112,11 @@ impl Operation for WorkspaceCreate {
             name: request.name,
             labels: request.labels.0,
             seed_path: request.seed_path,
+            secrets: request.secrets.sources(context)?,
+            network: NetworkSpec {
+                policy: request.network_policy,
+                rules: rules(request.allow_domains, request.allow_cidrs),
+            },
         };
         pyro.workspaces
             .create(&pyro.environments, &wanted, context.events, context.cancel)

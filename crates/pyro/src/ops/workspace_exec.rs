@@ -1,8 +1,9 @@
 //! `pyro workspace exec`.
 
 use crate::command_line::CommandLine;
+use crate::secret_env::SecretEnvs;
 use crate::vm_spec;
-use crate::workspaces::{Look, payloads};
+use crate::workspaces::{Look, NewCommand, payloads};
 use crate::{Context, Effect, Error, Operation, Pyro, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,10 @@ pub struct WorkspaceExecRequest {
     #[serde(default = "vm_spec::timeout_seconds")]
     #[schemars(range(min = 1))]
     pub timeout_seconds: u64,
+    /// Secrets it gets in variables: the secret's name to the variable's
+    #[command(flatten)]
+    #[serde(default)]
+    pub secret_env: SecretEnvs,
     /// Answer after so many seconds, 0 to 3600, also when the command still runs;
     /// unless given, a new command is waited for and a known one is not
     #[arg(long, value_name = "SECONDS")]
@@ -94,17 +99,14 @@ impl Operation for WorkspaceExec {
             )
             .hint("give --command-id; pyro workspace logs shows the ids"));
         }
-        let (command, timeout) = (request.command.checked()?, request.timeout_seconds);
+        let command = NewCommand {
+            command: request.command.checked()?,
+            timeout_seconds: request.timeout_seconds,
+            secret_env: &request.secret_env.0,
+        };
         match request.wait_seconds {
-            Some(wait) => workspaces.launch(workspace, command, timeout, wait, events, cancel),
-            None => workspaces.exec(
-                workspace,
-                command,
-                timeout,
-                context.clone_stdin()?,
-                events,
-                cancel,
-            ),
+            Some(wait) => workspaces.launch(workspace, &command, wait, events, cancel),
+            None => workspaces.exec(workspace, &command, context.clone_stdin()?, events, cancel),
         }
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! Owns: a workspace for a test, and finding its processes.
 
+mod attach;
 mod crashes;
 mod diff;
 mod disk;
 mod files;
 mod life;
+mod network;
 mod ports;
 mod rounds;
 mod running;
 mod running_ends;
+mod secrets;
 mod seeds;
 mod services;
+mod shells;
 mod snapshots;
 mod strain;
 mod summary;

@@ -22,6 +22,7 @@ use super::Workspaces;
 use super::command_id::CommandId;
 use super::payloads::WorkspaceExec;
 use super::reach::decode;
+use super::secrets::{self, SecretEnv};
 use super::supervisor::wire::Request;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
@@ -33,6 +34,29 @@ use std::ops::RangeInclusive;
 
 /// Least and most seconds to wait for a command that runs on.
 pub const WAIT_SECONDS_RANGE: RangeInclusive<u64> = 0..=3600;
+/// A command to run.
+#[derive(Clone, Debug, Default)]
+pub struct NewCommand<'a> {
+    /// For `/bin/sh -lc`.
+    pub command: &'a str,
+    /// Seconds until it is killed.
+    pub timeout_seconds: u64,
+    /// Secrets of the workspace that it gets in variables.
+    pub secret_env: &'a [SecretEnv],
+}
+
+impl NewCommand<'_> {
+    fn request(&self, stdin: bool, wait_seconds: Option<u64>) -> Request {
+        Request::Exec {
+            command: self.command.to_owned(),
+            timeout_seconds: self.timeout_seconds,
+            stdin,
+            wait_seconds,
+            secret_env: self.secret_env.to_vec(),
+        }
+    }
+}
+
 /// A look at a command.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -49,24 +73,18 @@ impl Workspaces {
     /// or whose supervisor died, is started again first, and says so.
     ///
     /// # Errors
+    /// `invalid_secret_env`, `unknown_secret`, `secret_no_text`;
     /// `wrong_state` for one that somebody stopped; `cancelled`; everything
     /// that can happen to a machine.
     pub fn exec(
         &self,
         wanted: &str,
-        command: &str,
-        timeout_seconds: u64,
+        command: &NewCommand,
         stdin: Option<File>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<WorkspaceExec> {
-        let request = Request::Exec {
-            command: command.to_owned(),
-            timeout_seconds,
-            stdin: stdin.is_some(),
-            wait_seconds: None,
-        };
-        self.run(wanted, &request, stdin.as_ref(), events, cancel)
+        self.run(wanted, command, stdin.as_ref(), None, events, cancel)
     }
 
     /// Starts a command that goes on whatever becomes of this call, and waits
@@ -77,41 +95,34 @@ impl Workspaces {
     pub fn launch(
         &self,
         wanted: &str,
-        command: &str,
-        timeout_seconds: u64,
+        command: &NewCommand,
         wait_seconds: u64,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<WorkspaceExec> {
         checks::within("wait_seconds", wait_seconds, &WAIT_SECONDS_RANGE)?;
-        let request = Request::Exec {
-            command: command.to_owned(),
-            timeout_seconds,
-            stdin: false,
-            wait_seconds: Some(wait_seconds),
-        };
-        self.run(wanted, &request, None, events, cancel)
+        self.run(wanted, command, None, Some(wait_seconds), events, cancel)
             .map_err(|error| going_on(error, wanted))
     }
 
     fn run(
         &self,
         wanted: &str,
-        request: &Request,
+        command: &NewCommand,
         stdin: Option<&File>,
+        wait_seconds: Option<u64>,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<WorkspaceExec> {
-        if let Request::Exec {
-            command,
-            timeout_seconds,
-            ..
-        } = request
-        {
-            checks::timeout(*timeout_seconds)?;
-            checks::command(command)?;
-        }
+        checks::timeout(command.timeout_seconds)?;
+        checks::command(command.command)?;
+        secrets::check_mapping(command.secret_env)?;
         let folder = self.store.find(wanted)?;
+        if !command.secret_env.is_empty() {
+            // Before a machine is started for nothing.
+            secrets::known(&folder.load()?, command.secret_env)?;
+        }
+        let request = &command.request(stdin.is_some(), wait_seconds);
         let called = self.on_machine(&folder, events, cancel, |session| {
             session.call(request, stdin, events, cancel)
         })?;

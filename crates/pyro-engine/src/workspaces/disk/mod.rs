@@ -99,6 +99,7 @@ impl Workspaces {
             scratch: &scratch,
             baseline: baseline.as_ref(),
             reader: true,
+            gateway: None,
         };
         Ok(start::start(&self.layout, &wanted, events, cancel)?.guest)
     }

@@ -15,9 +15,12 @@ use crate::events::{Cancel, CancelGuard, Event, EventSink};
 use crate::guest::files::Fault;
 use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
 use crate::layout::Layout;
+use crate::own_program;
+use crate::workspaces::reach::decode;
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::store::Folder;
 use pyro_proto::messages::{Hello, channel};
-use pyro_proto::{Incoming, Link, LinkError};
+use pyro_proto::{Incoming, Link, LinkError, Stream};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -28,7 +31,6 @@ use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,8 +41,6 @@ pub const SOCKET: &str = "supervisor.sock";
 pub const SILENT: &str = "supervisor_silent";
 /// A supervisor answers a hello at once.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(20);
-/// Names the program to start as supervisor; `pyro` itself needs none.
-const PROGRAM_VARIABLE: &str = "PYRO_PROGRAM";
 
 /// A connection to a supervisor.
 pub struct Session {
@@ -236,18 +236,47 @@ impl Session {
             }
         };
         drop(pump);
-        match serde_json::from_slice(&answer) {
-            Ok(Answer::Done { value }) => Ok(Called {
-                value,
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
-            }),
-            Ok(Answer::Failed(failure)) => Err(failure.into()),
-            Err(error) => Err(Error::runtime(
-                "supervisor_protocol",
-                format!("the supervisor's answer makes no sense: {error}"),
-            )),
-        }
+        Ok(Called {
+            value: answered(&answer)?,
+            stdout: stdout.finish(),
+            stderr: stderr.finish(),
+        })
+    }
+
+    /// One request whose stream `talk` has until it is over; it returns the
+    /// answer, or none when the supervisor is lost.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and those of `talk`.
+    pub fn converse<T: serde::de::DeserializeOwned>(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        talk: impl FnOnce(&Arc<Stream>) -> Result<Option<Vec<u8>>>,
+    ) -> Result<T> {
+        self.same_protocol()?;
+        let _woken = self.end_on(cancel)?;
+        let text = serde_json::to_vec(request)
+            .map_err(|error| Error::runtime("encode", error.to_string()))?;
+        let stream = self
+            .link
+            .open(&text)
+            .map_err(|error| lost(&error, cancel))?;
+        let answer = talk(&Arc::new(stream))?;
+        let answer = answer.ok_or_else(|| lost(&LinkError::Closed, cancel))?;
+        decode(answered(&answer)?)
+    }
+}
+
+/// What an answer says.
+fn answered(answer: &[u8]) -> Result<Value> {
+    match serde_json::from_slice(answer) {
+        Ok(Answer::Done { value }) => Ok(value),
+        Ok(Answer::Failed(failure)) => Err(failure.into()),
+        Err(error) => Err(Error::runtime(
+            "supervisor_protocol",
+            format!("the supervisor's answer makes no sense: {error}"),
+        )),
     }
 }
 
@@ -317,7 +346,7 @@ fn dial(folder: &Folder, timeout: Duration) -> std::io::Result<Option<UnixStream
 /// # Errors
 /// `program_missing`, `supervisor` with its last words.
 pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
-    let program = program()?;
+    let program = own_program::find()?;
     let log = folder.file("supervisor.log");
     let stderr = File::create(&log).map_err(Error::io("create", &log))?;
     let failed = |what: String| {
@@ -326,7 +355,19 @@ pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
             format!("no supervisor for workspace {}: {what}", folder.id),
         )
     };
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    // It lives on, and its environment can be read for as long.
+    if let Ok(secrets) = folder
+        .load()
+        .and_then(|record| Secrets::load(folder, &record))
+    {
+        for (name, value) in std::env::vars_os() {
+            if secrets.are_in(value.as_encoded_bytes()) {
+                command.env_remove(name);
+            }
+        }
+    }
+    let mut child = command
         .args(["supervise", &folder.id])
         .env("PYRO_STATE_DIR", &layout.state)
         .env("PYRO_ENVIRONMENT_CACHE_DIR", &layout.cache)
@@ -359,26 +400,4 @@ pub fn kill(folder: &Folder) {
     if let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) {
         let _ = rustix::process::kill_process(peer.pid, rustix::process::Signal::KILL);
     }
-}
-
-fn program() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty()) {
-        return Ok(named.into());
-    }
-    if let Ok(own) = std::env::current_exe()
-        && own.file_name().is_some_and(|name| name == "pyro")
-    {
-        return Ok(own);
-    }
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("pyro"))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            Error::runtime(
-                "program_missing",
-                "a workspace is run by the program pyro, which is not on PATH",
-            )
-            .hint(format!("install it, or name it in {PROGRAM_VARIABLE}"))
-        })
 }

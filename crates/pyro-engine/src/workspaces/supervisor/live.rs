@@ -7,9 +7,12 @@
 //! commands run side by side on the machine there is.
 
 mod exec;
+mod network_life;
 mod ports;
 mod running;
+mod secrets;
 mod services;
+mod shells;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -17,9 +20,11 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::Guest;
 use crate::layout::Layout;
+use crate::network;
 use crate::start::{self, Scratch, Wanted};
 use crate::workspaces::payloads::{StopReason, Workspace};
 use crate::workspaces::record::{MachineFacts, Record};
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::snapshots::SnapshotName;
 use crate::workspaces::snapshots::payloads::ResetWorkspace;
 use crate::workspaces::state::{Happening, Phase};
@@ -51,8 +56,10 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    shells: shells::Shells,
     services: services::Services,
     ports: ports::Ports,
+    secrets: Secrets,
 }
 
 struct Usage {
@@ -81,8 +88,8 @@ impl Live {
         Ok(Self {
             environments: Environments::new(layout),
             layout: layout.clone(),
-            folder,
             sequence: AtomicU64::new(record.command_count),
+            secrets: Secrets::load(&folder, &record)?,
             record: Mutex::new(record),
             guest: RwLock::new(None),
             life: Mutex::new(()),
@@ -94,8 +101,10 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            shells: shells::Shells::default(),
             services: services::Services::default(),
             ports: ports::Ports::default(),
+            folder,
         })
     }
 
@@ -224,7 +233,7 @@ impl Live {
                 record.phase = phase;
             }
             record.stop_reason = Some(reason);
-            record.last_error = error;
+            record.last_error = error.map(|error| self.redactor().text(&error));
         });
         if let Err(error) = saved {
             // The next look mends it: a record without a supervisor is stopped.
@@ -242,8 +251,13 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            running_shell_count: self.shells.running_count(),
             published_ports: self.ports.published(),
-            last_error: shown.last_error.clone().or_else(halted),
+            last_error: shown
+                .last_error
+                .clone()
+                .or_else(halted)
+                .or_else(|| self.network_trouble()),
             ..shown
         }
     }
@@ -289,7 +303,9 @@ impl Live {
             journal::clear(&self.folder)?;
             self.forget_services()?;
             events::clear(&self.folder)?;
+            network::log::clear(self.folder.path())?;
             self.sequence.store(0, Ordering::SeqCst);
+            self.shells.clear();
             self.change(|record| {
                 record.command_count = 0;
                 record.last_command = None;
@@ -339,6 +355,9 @@ impl Live {
         let booted =
             self.boot_machine(scratch, events, cancel)
                 .and_then(|(guest, version, facts)| {
+                    // Before anything can run in it.
+                    self.install_secrets(&guest, cancel)?;
+                    self.trust_gateway(&guest, cancel)?;
                     self.set_guest(Some(Arc::new(guest)));
                     // The main thread has to watch another machine now.
                     self.wake_up();
@@ -370,6 +389,7 @@ impl Live {
             .ensure(&spec.environment, events, cancel)?;
         let hostname = format!("pyro-{}", self.folder.id);
         let baseline = self.folder.open_baseline(&lock(&self.record))?;
+        let gateway = self.gateway(&spec.network)?;
         let started = start::start(
             &self.layout,
             &Wanted {
@@ -381,10 +401,14 @@ impl Live {
                 scratch,
                 baseline: baseline.as_ref(),
                 reader: false,
+                gateway: gateway.as_ref(),
             },
             events,
             cancel,
         )?;
+        if let Some(gateway) = gateway {
+            started.guest.keep_gateway(gateway);
+        }
         let facts = MachineFacts {
             execution_mode: started.execution_mode,
             backend: started.backend.to_owned(),
@@ -402,6 +426,8 @@ impl Live {
             if let Err(error) = self.happened(Happening::StopAsked) {
                 tracing::warn!("the record was not written: {error}");
             }
+            // An interactive shell ignores TERM.
+            self.shells.hang_up();
             guest.power_off();
             self.services.wait_until_over(SERVICES_OVER);
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {

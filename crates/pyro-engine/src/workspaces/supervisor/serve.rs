@@ -62,7 +62,7 @@ fn answer(live: &Arc<Live>, stream: Arc<Stream>, request: &[u8], cancel: &Cancel
         .and_then(|request| carry_out(live, &stream, request, cancel));
     let answer = match outcome {
         Ok(value) => Answer::Done { value },
-        Err(error) => Answer::Failed(Failure::from(&error)),
+        Err(error) => Answer::Failed(Failure::from(&live.redactor().error(error))),
     };
     let text = serde_json::to_vec(&answer).unwrap_or_default();
     // A client that is gone needs no answer.
@@ -90,8 +90,11 @@ fn carry_out(
             timeout_seconds,
             stdin,
             wait_seconds,
+            secret_env,
         } => {
             let guest = live.guest_for_command()?;
+            let env = live.secret_env(&secret_env)?;
+            live.refresh_secrets(&guest, &secret_env, cancel)?;
             let input = stdin.then(|| self::stdin(stream.clone())).transpose()?;
             let underway = live.begin(&guest, &command, wait_seconds.is_some())?;
             events.send(&WireEvent::Accepted);
@@ -99,6 +102,7 @@ fn carry_out(
                 underway,
                 guest,
                 command,
+                env,
                 timeout: Duration::from_secs(timeout_seconds),
             };
             let Some(wait_seconds) = wait_seconds else {
@@ -110,6 +114,7 @@ fn carry_out(
             let wait = Duration::from_secs(wait_seconds);
             value(live.follow(&underway, wait, &events, cancel))
         }
+        Request::Shell(ask) => live.shell(ask, stream, cancel),
         Request::ServiceStart(launch) => value(live.start_service(launch, cancel)?),
         Request::ServiceStop { name } => value(live.stop_service(&name)?),
         Request::PortPublish(wish) => {

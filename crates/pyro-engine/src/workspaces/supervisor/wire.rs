@@ -19,7 +19,9 @@ use crate::events::Event;
 use crate::workspaces::command_id::CommandId;
 use crate::workspaces::journal::Entry;
 use crate::workspaces::ports::PortWish;
+use crate::workspaces::secrets::SecretEnv;
 use crate::workspaces::services::Launch;
+use crate::workspaces::shells::asks::ShellAsk;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -72,7 +74,12 @@ pub enum Request {
         /// How long the answer waits for its end; it goes on then, whatever
         /// becomes of the client. None: the client waits, and ends it by going.
         wait_seconds: Option<u64>,
+        /// Secrets it gets in variables.
+        #[serde(default)]
+        secret_env: Vec<SecretEnv>,
     },
+    /// About shells.
+    Shell(ShellAsk),
     /// Starts a service; the answer is the service once it is ready or has failed.
     ServiceStart(Launch),
     /// Ends a service; the answer is the service.

@@ -17,6 +17,7 @@ use crate::workspaces::state::Phase;
 use crate::workspaces::supervisor::wire::Account;
 use crate::workspaces::{journal, unix_now};
 use pyro_proto::messages::LEAVING;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +28,8 @@ pub(in crate::workspaces::supervisor) struct Work {
     pub underway: Arc<Underway>,
     pub guest: Arc<Guest>,
     pub command: String,
+    /// Variables with secrets.
+    pub env: BTreeMap<String, String>,
     pub timeout: Duration,
 }
 
@@ -71,7 +74,8 @@ impl Live {
             .machine
             .as_ref()
             .map_or(ExecutionMode::Pending, |machine| machine.execution_mode);
-        let recording = journal::begin(&self.folder, id.sequence, command, mode, unix_now())?;
+        let shown = self.redactor().text(command);
+        let recording = journal::begin(&self.folder, id.sequence, &shown, mode, unix_now())?;
         record.command_count = record.command_count.max(id.sequence);
         let underway = Arc::new(Underway::new(id, background, recording));
         self.running.add(underway.clone());
@@ -89,6 +93,8 @@ impl Live {
         let finished = work.guest.exec(
             Command {
                 shell: &work.command,
+                env: work.env.clone(),
+                redactor: self.redactor(),
                 timeout: work.timeout,
                 stdin,
                 // The client keeps what it is shown.
@@ -182,7 +188,8 @@ impl Live {
                 "its machine ended while it ran".to_owned(),
             )
         } else {
-            (CommandState::Failed, error.message.clone())
+            let why = self.redactor().text(&error.message);
+            (CommandState::Failed, why)
         };
         Ended::unknown(state, started_at, now, why)
     }
