@@ -3,7 +3,7 @@
 //! Owns: the lines of the contract (`cli.md` §9.6), and the exit code of a start.
 //! Refuses: JSON.
 
-use super::text;
+use super::{ports, text};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -32,7 +32,7 @@ pub fn list(response: &Value) -> String {
             text(one, "state"),
             text(one, "cwd")
         );
-        let ports = ports(one);
+        let ports = published(one);
         if !ports.is_empty() {
             let _ = write!(out, " published={ports}");
         }
@@ -59,7 +59,7 @@ pub fn summary(operation: &str, response: &Value) -> String {
         text(response, "cwd"),
         text(response, "execution_mode"),
     );
-    let ports = ports(response);
+    let ports = published(response);
     if !ports.is_empty() {
         let _ = write!(line, " published_ports={ports}");
     }
@@ -82,19 +82,9 @@ pub fn summary(operation: &str, response: &Value) -> String {
     line
 }
 
-fn ports(service: &Value) -> String {
+fn published(service: &Value) -> String {
     let ports = service["published_ports"].as_array().into_iter().flatten();
-    let ports: Vec<_> = ports
-        .map(|port| {
-            format!(
-                "{}:{}->{}/{}",
-                text(port, "host"),
-                port["host_port"],
-                port["guest_port"],
-                text(port, "protocol")
-            )
-        })
-        .collect();
+    let ports: Vec<_> = ports.map(ports::arrow).collect();
     ports.join(",")
 }
 

@@ -1,7 +1,8 @@
 //! What workspaces cost that are large, and what the overlay costs tools.
 //!
 //! Prints pairs as the bench of starts does. Run it by `make bench`, or alone:
-//! `cargo bench --package pyro-engine --bench workspaces`.
+//! `cargo bench --package pyro-engine --bench workspaces`; `PYRO_BENCH_ONLY`
+//! names one group of rows: shells, seeds, ports, tools or secrets.
 //!
 //! | pair | baseline |
 //! |---|---|
@@ -10,11 +11,14 @@
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
 //! | a shell's line written and its answer read | `exec` of the line |
+//! | 200 MB through a published port | the same through an exec |
+//! | 500 connections at once | one after the other |
 //! | a tool's work over a seed | the same on a plain ext4 |
 //! | output of 100 MB with secrets taken out | the same without secrets |
 
 #[path = "../start/pairs.rs"]
 mod pairs;
+mod ports;
 mod secrets;
 mod seeds;
 mod shells;
@@ -66,18 +70,28 @@ impl Desk {
         began.elapsed()
     }
 
+    /// Time of a shell line in a workspace.
+    pub fn guest(&self, workspace: &str, line: &str) -> Duration {
+        let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
+        self.pyro(&[&flags[..], &["bash", "-ec", line]].concat())
+    }
+
+    /// The same with standard input.
+    pub fn guest_with(&self, input: std::fs::File, workspace: &str, line: &str) -> Duration {
+        let began = Instant::now();
+        let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
+        let words = [&flags[..], &["bash", "-ec", line]].concat();
+        let status = self.command(&words).stdin(input).status();
+        assert!(status.expect("pyro runs").success(), "{line}");
+        began.elapsed()
+    }
+
     /// Standard output of `pyro workspace …`, which has to succeed.
     pub fn output(&self, words: &[&str]) -> String {
         let mut command = self.command(words);
         let output = command.stdout(Stdio::piped()).output().expect("pyro runs");
         assert!(output.status.success(), "{words:?}: {}", output.status);
         String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Time of a shell line in a workspace.
-    pub fn guest(&self, workspace: &str, line: &str) -> Duration {
-        let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
-        self.pyro(&[&flags[..], &["bash", "-ec", line]].concat())
     }
 
     /// Time of a shell line of the host.
@@ -102,6 +116,9 @@ impl Drop for Desk {
     }
 }
 
+/// Measures and shows some rows.
+type Rows = fn(&Desk);
+
 fn main() {
     let rounds = std::env::var("PYRO_BENCH_ROUNDS")
         .ok()
@@ -114,12 +131,17 @@ fn main() {
         rounds,
     };
     desk.show(pairs::HEADING);
-    // One part alone: PYRO_BENCH_ONLY=secrets.
-    if std::env::var("PYRO_BENCH_ONLY").is_ok_and(|only| only == "secrets") {
-        return secrets::rows(&desk);
+    let only = std::env::var("PYRO_BENCH_ONLY").unwrap_or_default();
+    let groups: [(&str, Rows); 5] = [
+        ("shells", shells::rows),
+        ("seeds", seeds::rows),
+        ("ports", ports::rows),
+        ("tools", tools::rows),
+        ("secrets", secrets::rows),
+    ];
+    for (name, rows) in groups {
+        if only.is_empty() || only == name {
+            rows(&desk);
+        }
     }
-    shells::rows(&desk);
-    seeds::rows(&desk);
-    tools::rows(&desk);
-    secrets::rows(&desk);
 }

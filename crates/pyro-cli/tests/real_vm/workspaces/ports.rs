@@ -6,10 +6,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const SERVER: &str = include_str!("ports_server.pl");
+const SERVER: &str = include_str!("ports/server.pl");
 /// A busy machine answers late; a hang is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -141,8 +141,15 @@ fn connections_pass_as_over_a_network() {
     });
     eprintln!("{bytes} bytes there and back in {:?}", began.elapsed());
 
+    // One that listens on an address of the guest's own and no other.
+    let line = "ip link add d0 type dummy && ip addr add 10.9.8.7/24 dev d0 && \
+                ip link set d0 up && ip route add default dev d0";
+    desk.sh("carry", line);
+    desk.answer_on("carry", "count", 1002, "10.9.8.7");
+    assert_eq!(ask_count(desk.publish("carry", "1002")), "5 bytes\n");
+
     let list = desk.done(&["port", "list", "carry"]);
-    assert_eq!(list["count"], 4, "{list}");
+    assert_eq!(list["count"], 5, "{list}");
     let row = desk.port("carry", named);
     let facts = (
         &row["host"],
@@ -165,10 +172,10 @@ fn connections_pass_as_over_a_network() {
         (&0.into(), &1.into())
     );
     let status = desk.done(&["status", "carry"]);
-    assert_eq!(status["published_ports"].as_array().unwrap().len(), 4);
+    assert_eq!(status["published_ports"].as_array().unwrap().len(), 5);
     assert_eq!(status["stale"], false);
     let rows = desk.done(&["list"]);
-    assert_eq!(rows["workspaces"][0]["published_port_count"], 4, "{rows}");
+    assert_eq!(rows["workspaces"][0]["published_port_count"], 5, "{rows}");
 }
 
 #[test]
@@ -303,6 +310,45 @@ fn connections_that_stall_hold_up_nobody_else() {
 }
 
 #[test]
+fn one_too_many_is_refused_and_counted_and_leaves_room_for_others() {
+    let desk = Desk::new();
+    // A supervisor that may open few files.
+    let words = ["create", "debian:12", "--name", "few", "--mem-mib", "512"];
+    let pyro = desk.place.pyro(&[&["workspace"], &words[..]].concat());
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 300; exec \"$@\"", "sh"])
+        .arg(pyro.get_program())
+        .args(pyro.get_args())
+        .env_clear()
+        .envs(
+            pyro.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let output = limited.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    desk.done(&["file", "write", "few", "server.pl", "--text", SERVER]);
+    desk.answer_on("few", "stall", 1000, "");
+    let port = desk.publish("few", "1000");
+    let open: Vec<TcpStream> = (0..60).map(|_| connect(port)).collect();
+    eventually("all are taken in", || {
+        desk.port("few", port)["accepted_count"] == 60
+    });
+    let row = desk.port("few", port);
+    assert_eq!(
+        (&row["connection_count"], &row["refused_count"]),
+        (&44.into(), &16.into()),
+        "{row}"
+    );
+    desk.sh("few", "true");
+    drop(open);
+    let none_open = || desk.port("few", port)["connection_count"] == 0;
+    eventually("they are gone", none_open);
+    let mut again = connect(port);
+    again.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
 fn listeners_belong_to_the_machine() {
     let desk = Desk::new();
     let id = desk.with_server("life");
@@ -392,4 +438,44 @@ fn listeners_belong_to_the_machine() {
         .output()
         .unwrap();
     assert_eq!(product_error(&output)["error_kind"], "wrong_state");
+}
+
+/// Two minutes and more, so for `make soak`.
+#[test]
+fn bytes_are_use_and_an_open_connection_is_none() {
+    if std::env::var_os("PYRO_PORT_IDLE").is_none() {
+        return eprintln!("skipped: PYRO_PORT_IDLE is not set");
+    }
+    let desk = Desk::new();
+    let words = ["create", "debian:12", "--name", "idle", "--mem-mib", "512"];
+    desk.done(&[&words[..], &["--ttl-seconds", "60"]].concat());
+    desk.done(&["file", "write", "idle", "server.pl", "--text", SERVER]);
+    // Not as a command, which would be use itself.
+    let flags = ["--ready-tcp", "localhost:1000", "--publish", "1000"];
+    let words = [&["service", "start", "idle", "echo"], &flags[..]].concat();
+    let started = desk.done(
+        &[
+            &words,
+            &["--", "exec", "perl", "server.pl", "echo", "1000"][..],
+        ]
+        .concat(),
+    );
+    let port = started["published_ports"][0]["host_port"].as_u64().unwrap();
+    let mut open = connect(u16::try_from(port).unwrap());
+    let state = || desk.done(&["list"])["workspaces"][0]["state"].clone();
+    for _ in 0..18 {
+        std::thread::sleep(Duration::from_secs(5));
+        open.write_all(b"x").unwrap();
+        open.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(state(), "started");
+    let began = Instant::now();
+    assert!(
+        is_closed(&mut open) || began.elapsed() >= PATIENCE,
+        "it says something"
+    );
+    eventually("it is powered off", || state() == "stopped");
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(50), "{took:?}");
+    assert_eq!(desk.done(&["status", "idle"])["stop_reason"], "idle");
 }

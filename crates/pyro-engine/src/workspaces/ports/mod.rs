@@ -54,7 +54,7 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<PublishedWorkspacePort> {
-        let wish: PortWish = port.parse()?;
+        let wish = port.parse::<PortWish>()?.check()?;
         let folder = self.store.find(wanted)?;
         let request = Request::PortPublish(wish);
         let port = self.on_machine(&folder, events, cancel, |session| {

@@ -13,7 +13,7 @@ use super::UseOfAll;
 use crate::guest::Guest;
 use crate::workspaces::ports::payloads::{OwnedPort, PortRow, PublishedPort};
 use crate::workspaces::ports::{Owner, PortWish};
-use pyro_proto::messages::dial::{Dial, MAX_CONNECTIONS};
+use pyro_proto::messages::dial::Dial;
 use pyro_proto::messages::{Reply, Request, channel};
 use pyro_proto::reactor::{End, Joint, Next, Reactor, Side, Source, Turn, reset};
 use pyro_proto::{Stream, link::Waker};
@@ -193,7 +193,7 @@ struct Ticket {
 
 impl Ticket {
     fn new(port: &Arc<Port>, use_of_all: &Arc<UseOfAll>) -> Option<Self> {
-        if !use_of_all.enter(MAX_CONNECTIONS) {
+        if !use_of_all.enter() {
             return None;
         }
         port.open_count.fetch_add(1, Ordering::SeqCst);

@@ -17,12 +17,18 @@ use crate::guest::Guest;
 use crate::workspaces::ports::payloads::{HOST, OwnedPort, PortRow, PublishedPort};
 use crate::workspaces::ports::{Owner, PortWish, unknown};
 use listener::Port;
+use pyro_proto::messages::dial::MAX_CONNECTIONS;
 use pyro_proto::reactor::Reactor;
+use rustix::process::{Resource, getrlimit};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+/// Descriptors that connections leave to all else.
+const FILES_FOR_OTHERS: usize = 256;
+/// Allowed in any case.
+const FEWEST_CONNECTIONS: usize = 16;
 /// Most ports of one workspace.
 const MOST_PORTS: usize = 64;
 
@@ -43,6 +49,7 @@ struct Table {
 /// What all ports of the workspace share.
 struct UseOfAll {
     connections: AtomicUsize,
+    most_connections: usize,
     last_traffic: Mutex<Instant>,
 }
 
@@ -52,6 +59,7 @@ impl Default for Ports {
             table: Mutex::default(),
             use_of_all: Arc::new(UseOfAll {
                 connections: AtomicUsize::new(0),
+                most_connections: most_connections(),
                 last_traffic: Mutex::new(Instant::now()),
             }),
         }
@@ -236,8 +244,8 @@ impl UseOfAll {
     }
 
     /// One more, unless that is too many.
-    fn enter(&self, most: usize) -> bool {
-        let entered = |count: usize| (count < most).then_some(count + 1);
+    fn enter(&self) -> bool {
+        let entered = |count: usize| (count < self.most_connections).then_some(count + 1);
         self.connections
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, entered)
             .is_ok()
@@ -246,6 +254,17 @@ impl UseOfAll {
     fn leave(&self) {
         self.connections.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Each takes a descriptor, and those who call need some as well.
+fn most_connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    files
+        .saturating_sub(FILES_FOR_OTHERS)
+        .clamp(FEWEST_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 fn in_use(wish: PortWish, id: &str, error: &rustix::io::Errno) -> Error {
