@@ -36,12 +36,13 @@ doctor: release ## What this machine can do
 demo: release ## One command in a guest, as JSON
 	@$(PYRO) demo
 
-soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, SOAK_ROUNDS runs
+soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
 	PYRO_KILL_ROUNDS=$(SOAK_KILLS) cargo nextest run --profile vm -p pyro-cli -E 'test(kills_at_random_moments)'
 	PYRO_LARGE_MIB=1024 PYRO_MANY_FILES=100000 PYRO_CARGO_IN_GUEST=1 cargo nextest run --profile vm -p pyro-cli -E 'test(/^workspaces::tools|a_large_file_goes_in_and_comes_out/)'
 	PYRO_PORT_MIB=200 PYRO_PORT_CONNECTIONS=500 cargo nextest run --profile vm -p pyro-cli -E 'test(/^workspaces::ports/)'
+	PYRO_SHELLS=32 cargo nextest run --profile vm -p pyro-cli -E 'test(/^workspaces::shells/)'
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	    $(PYRO) run debian:12 -- true </dev/null 2>/dev/null || { echo "round $$round failed"; exit 1; }; \
 	done; echo "$(SOAK_ROUNDS) rounds"

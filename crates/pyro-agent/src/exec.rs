@@ -42,7 +42,8 @@ fn carry_out(machine: &Machine, exec: &Exec, stream: Stream, is_service: bool) {
     }
 }
 
-fn start<'a>(machine: &'a Machine, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
+/// Whether a program may be started now; `Ok(true)` in a crowd. Sets the clock.
+pub fn admit(machine: &Machine, time_unix_ns: u64) -> Result<bool, Failed> {
     match (*machine.phase(), machine.role) {
         (Phase::Leaving, _) => return Err(failed(LEAVING, "the machine is powering off")),
         (Phase::Fresh | Phase::Configuring, Role::Guest) => {
@@ -60,11 +61,16 @@ fn start<'a>(machine: &'a Machine, exec: &Exec, stream: &'a Stream) -> Result<Pu
         return Err(failed("busy", message));
     }
     if machine.role == Role::Guest
-        && let Err(error) = clock::step(exec.time_unix_ns)
+        && let Err(error) = clock::step(time_unix_ns)
     {
         // A wrong clock is worth a line, not the command.
         console::line(&format!("the clock was not set: {error}"));
     }
+    Ok(crowded)
+}
+
+fn start<'a>(machine: &'a Machine, exec: &Exec, stream: &'a Stream) -> Result<Pump<'a>, Failed> {
+    let crowded = admit(machine, exec.time_unix_ns)?;
     let pump = Pump::prepare(stream, exec)
         .map_err(|error| failed("internal", format!("no descriptor for a command: {error}")))?;
     if let Some(error) = stream.over() {

@@ -37,6 +37,7 @@ mod role;
 mod root;
 mod secrets;
 mod server;
+mod shell;
 mod spawn;
 mod sys;
 mod transport;

@@ -181,19 +181,8 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Ends the command and all it started that can be found.
     fn kill(&self) {
-        let below = match &self.group {
-            Some(_) => Vec::new(),
-            None => tree::descendants(self.command.pid.as_raw_nonzero().get()),
-        };
-        let _ = kill_process_group(self.command.pid, Signal::KILL);
-        if let Some(group) = &self.group {
-            group.kill();
-        }
-        for pid in below {
-            tree::signal(pid, Signal::KILL);
-        }
+        tree::kill_command(self.command.pid, self.group.as_ref());
     }
 }
 

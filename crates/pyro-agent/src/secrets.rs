@@ -44,7 +44,9 @@ pub fn install(machine: &Machine, wanted: &InstallSecrets, stream: &Stream) -> R
         _ => {}
     }
     check(wanted)?;
-    fill_and_exchange(wanted, stream, Path::new(SECRETS_FOLDER))
+    let total = wanted.files.iter().map(|file| file.size).sum();
+    let mut values = Contents::new(stream, total);
+    fill_and_exchange(wanted, &mut values, Path::new(SECRETS_FOLDER))
         .map_err(|error| failed("internal", format!("secrets in {SECRETS_FOLDER}: {error}")))
 }
 
@@ -70,13 +72,13 @@ fn check(wanted: &InstallSecrets) -> Result<(), Failed> {
     Ok(())
 }
 
-fn fill_and_exchange(wanted: &InstallSecrets, stream: &Stream, at: &Path) -> io::Result<()> {
+fn fill_and_exchange(wanted: &InstallSecrets, values: &mut impl Read, at: &Path) -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
     let staging = at.with_file_name(format!(".pyro-secrets-{number}"));
     remove(&staging)?;
     mkdirat(CWD, &staging, Mode::RWXU)?;
-    let done = fill(wanted, stream, &staging).and_then(|()| {
+    let done = fill(wanted, values, &staging).and_then(|()| {
         match renameat_with(CWD, &staging, CWD, at, RenameFlags::EXCHANGE) {
             Err(Errno::NOENT) => Ok(renameat_with(
                 CWD,
@@ -93,18 +95,16 @@ fn fill_and_exchange(wanted: &InstallSecrets, stream: &Stream, at: &Path) -> io:
     done.and(removed)
 }
 
-fn fill(wanted: &InstallSecrets, stream: &Stream, staging: &Path) -> io::Result<()> {
+fn fill(wanted: &InstallSecrets, values: &mut impl Read, staging: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(CWD, staging, flags, Mode::empty())?;
     in_memory(&folder)?;
-    let total = wanted.files.iter().map(|file| file.size).sum();
-    let mut contents = Contents::new(stream, total);
     for wanted in &wanted.files {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&folder, &wanted.name, flags, Mode::RUSR | Mode::WUSR)?;
         let mut value = vec![0; usize::try_from(wanted.size).unwrap_or_default()];
-        contents.read_exact(&mut value)?;
+        values.read_exact(&mut value)?;
         File::from(file).write_all(&value)?;
     }
     Ok(())
@@ -128,5 +128,87 @@ fn remove(path: &Path) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pyro_proto::messages::secrets::SecretFile;
+
+    fn wanted(files: &[(&str, u64)]) -> InstallSecrets {
+        let file = |&(name, size): &(&str, u64)| SecretFile {
+            name: name.to_owned(),
+            size,
+        };
+        InstallSecrets {
+            files: files.iter().map(file).collect(),
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let listed = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = listed
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn exactly_the_wanted_files_are_there_whatever_was_before() {
+        use std::os::unix::fs::PermissionsExt;
+        let run = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (at, elsewhere) = (run.path().join("secrets"), run.path().join("elsewhere"));
+        std::fs::create_dir(&elsewhere).unwrap();
+        let install = |files: &[(&str, u64)], values: &[u8]| {
+            fill_and_exchange(&wanted(files), &mut &*values, &at).unwrap();
+        };
+        install(&[("A", 2), ("B", 3)], b"aabbb");
+        assert_eq!(names(&at), ["A", "B"]);
+        assert_eq!(std::fs::read(at.join("B")).unwrap(), b"bbb");
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&at), mode(&at.join("A"))), (0o700, 0o600));
+        // A process of the guest leaves more, a link, a file.
+        std::fs::create_dir_all(at.join("more/and/more")).unwrap();
+        install(&[("C", 1)], b"c");
+        assert_eq!(names(&at), ["C"]);
+        std::fs::remove_dir_all(&at).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &at).unwrap();
+        install(&[("A", 1)], b"a");
+        assert!(at.symlink_metadata().unwrap().is_dir() && names(&elsewhere).is_empty());
+        std::fs::remove_dir_all(&at).unwrap();
+        std::fs::write(&at, "a file").unwrap();
+        install(&[], b"");
+        assert_eq!((names(&at).len(), names(run.path()).len()), (0, 2));
+    }
+
+    #[test]
+    fn a_disk_and_a_host_that_leaves_get_nothing() {
+        let folder = |path: &str| OwnedFd::from(File::open(path).unwrap());
+        let refused = in_memory(&folder("/proc")).unwrap_err();
+        assert!(refused.to_string().contains("no tmpfs"), "{refused}");
+        in_memory(&folder("/dev/shm")).unwrap();
+        let run = tempfile::tempdir_in("/dev/shm").unwrap();
+        let at = run.path().join("secrets");
+        fill_and_exchange(&wanted(&[("A", 2), ("B", 2)]), &mut &b"aab"[..], &at).unwrap_err();
+        assert_eq!(names(run.path()), [""; 0]);
+    }
+
+    #[test]
+    fn names_and_sizes_are_bounded() {
+        let many: Vec<_> = (0..=MAX_SECRETS).map(|n| format!("N{n}")).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), 1)).collect();
+        for files in [
+            &[("../A", 1)][..],
+            &[("", 1)],
+            &[("A/B", 1)],
+            &[("A", MAX_SECRET_BYTES as u64 + 1)],
+            &[("A", 1), ("A", 1)],
+            &many,
+        ] {
+            assert_eq!(check(&wanted(files)).unwrap_err().code, "bad_request");
+        }
+        assert!(check(&wanted(&[("A", 0), ("_b9", 1)])).is_ok());
     }
 }

@@ -17,7 +17,8 @@ use crate::reply::{answer, fail};
 use crate::role::Role;
 use crate::transport::Transport;
 use crate::{
-    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, trust, warm,
+    configure, console, dial, exec, freeze, keeper, poweroff, probe, reader, secrets, shell, trust,
+    warm,
 };
 use pyro_proto::messages::{Hello, PROTOCOL, Reply, Request, Welcome};
 use pyro_proto::path::WORKSPACE;
@@ -157,6 +158,10 @@ fn handle(machine: &Machine, stream: Stream, request: &[u8]) {
         Ok(Request::Exec(exec)) => {
             machine.started.store(true, Ordering::SeqCst);
             exec::run(machine, &exec, stream);
+        }
+        Ok(Request::OpenShell(wanted)) => {
+            machine.started.store(true, Ordering::SeqCst);
+            shell::run(machine, &wanted, stream);
         }
         Ok(Request::Serve(exec)) => {
             machine.started.store(true, Ordering::SeqCst);

@@ -22,7 +22,7 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// What a guest's commands get, as under systemd.
 const GUEST_FILES: Rlimit = Rlimit {
@@ -104,23 +104,7 @@ pub fn spawn(
     let door = group.and_then(Group::door);
     // SAFETY: the closure makes system calls only: no allocation, no lock.
     unsafe { command.pre_exec(move || in_child(role, limits, door.as_ref())) };
-    let refused = |error: io::Error| {
-        failed(
-            "spawn",
-            match error.kind() {
-                io::ErrorKind::NotFound => format!("program `{program}` was not found"),
-                _ => format!("program `{program}` did not start: {error}"),
-            },
-        )
-    };
-    let mut child = command.spawn().map_err(refused)?;
-    let pid = Pid::from_child(&child);
-    // Nobody waited for the child yet, so the pid is still its own.
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
-        let _ = child.kill();
-        let _ = child.wait();
-        refused(error.into())
-    })?;
+    let (mut child, pid, pidfd) = self::child(&mut command, program)?;
     let ends = [
         child.stdin.take().map(OwnedFd::from),
         child.stdout.take().map(OwnedFd::from),
@@ -140,6 +124,28 @@ pub fn spawn(
     })
 }
 
+/// Starts a prepared command: its process, and what tells its end.
+pub fn child(command: &mut Command, program: &str) -> Result<(Child, Pid, OwnedFd), Failed> {
+    let refused = |error: io::Error| {
+        failed(
+            "spawn",
+            match error.kind() {
+                io::ErrorKind::NotFound => format!("program `{program}` was not found"),
+                _ => format!("program `{program}` did not start: {error}"),
+            },
+        )
+    };
+    let mut child = command.spawn().map_err(refused)?;
+    let pid = Pid::from_child(&child);
+    // Nobody waited for the child yet, so the pid is still its own.
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
+        let _ = child.kill();
+        let _ = child.wait();
+        refused(error.into())
+    })?;
+    Ok((child, pid, pidfd))
+}
+
 fn words(command: &Wanted) -> Result<(&str, Vec<&str>), Failed> {
     match command {
         Wanted::Shell(line) => Ok(("/bin/sh", vec!["-lc", line])),
@@ -152,7 +158,8 @@ fn words(command: &Wanted) -> Result<(&str, Vec<&str>), Failed> {
     }
 }
 
-fn in_child(role: Role, limits: Limits, door: Option<&OwnedFd>) -> io::Result<()> {
+/// Between fork and exec: only system calls, no allocation and no lock.
+pub fn in_child(role: Role, limits: Limits, door: Option<&OwnedFd>) -> io::Result<()> {
     rustix::process::setsid()?;
     if let Some(door) = door {
         rustix::io::write(door, b"0")?;

@@ -3,7 +3,8 @@
 //! Owns: finding and killing them. Refuses: waiting for them; whoever is
 //! their parent does that.
 
-use rustix::process::{Pid, Signal, kill_process};
+use crate::cgroup::Group;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Pids of all descendants of `root`, without itself.
 pub fn descendants(root: i32) -> Vec<i32> {
@@ -37,6 +38,22 @@ pub fn kill_below(root: i32, spared: Option<i32>) {
         if !keep.contains(&pid) {
             signal(pid, Signal::KILL);
         }
+    }
+}
+
+/// Ends a command, by the leader of its session, and all it started that can
+/// be found.
+pub fn kill_command(leader: Pid, group: Option<&Group>) {
+    let below = match group {
+        Some(_) => Vec::new(),
+        None => descendants(leader.as_raw_nonzero().get()),
+    };
+    let _ = kill_process_group(leader, Signal::KILL);
+    if let Some(group) = group {
+        group.kill();
+    }
+    for pid in below {
+        signal(pid, Signal::KILL);
     }
 }
 

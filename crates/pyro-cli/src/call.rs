@@ -19,6 +19,9 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
+/// A person's terminal on a shell.
+const ATTACH: &str = "shell_attach";
+
 pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
     let json = matches.get_flag(tree::JSON);
     let only = row.only.filter(|_| matches.get_flag(tree::ONLY));
@@ -29,7 +32,9 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
     let cancel = Cancel::default();
     let received = signals::receive(&cancel);
     // demo is a JSON command by contract: its output is not streamed either.
-    let sink = Sink::new(json || only.is_some() || row.name == "demo", &cancel);
+    // What attach streams is the screen of the person who waits for its JSON.
+    let quiet = json && row.name != ATTACH || only.is_some() || row.name == "demo";
+    let sink = Sink::new(quiet, &cancel);
     let outcome = Pyro::from_env().and_then(|pyro| {
         let context = Context {
             events: &sink,
@@ -49,7 +54,7 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
                 None => render::result(row.name, json, &response, &sink),
             };
             match Stream::Stdout.write(text.as_bytes(), &cancel) {
-                Ok(()) => exit_code(&request, &response, json),
+                Ok(()) => exit_code(row, &request, &response, json),
                 Err(Ended::Pipe) => output::BROKEN_PIPE,
                 Err(ended) => failure::show(&ended.into_error(), json),
             }
@@ -72,11 +77,13 @@ fn stdin() -> Option<File> {
     stdin.as_fd().try_clone_to_owned().ok().map(File::from)
 }
 
-fn exit_code(request: &Value, response: &Value, json: bool) -> u8 {
+fn exit_code(row: &Row, request: &Value, response: &Value, json: bool) -> u8 {
     if let Some(code) = render::service_exit_code(request, response) {
         return code;
     }
-    if let Some(code) = response["exit_code"].as_i64() {
+    // A shell's code is no outcome of reading it, or of closing it.
+    let is_told = row.name.starts_with("shell_") && row.name != ATTACH;
+    if let Some(code) = response["exit_code"].as_i64().filter(|_| !is_told) {
         // Eight bits are all a parent sees.
         return u8::try_from(code & 0xff).unwrap_or(failure::EXIT_CODE);
     }

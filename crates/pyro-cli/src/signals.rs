@@ -43,7 +43,10 @@ pub fn receive(cancel: &Cancel) -> Received {
                 let earlier = first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
                 match earlier {
                     Ok(_) => cancel.cancel(),
-                    Err(_) => signal_hook::low_level::exit(128 + signal),
+                    Err(_) => {
+                        pyro::workspaces::shells::restore_terminal();
+                        signal_hook::low_level::exit(128 + signal);
+                    }
                 }
             }
         });

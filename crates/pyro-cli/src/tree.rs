@@ -19,12 +19,13 @@ const SUPERVISE: &str = "supervise";
 /// Name of the command by which a guest's gateway starts.
 const GATEWAY: &str = "gateway";
 
-const GROUPS: [(&str, &str); 11] = [
+const GROUPS: &[(&str, &str)] = &[
     ("disk", "Look at the disk of a stopped workspace"),
     ("file", "Look at and change single files"),
     ("network", "What a workspace's guest asked of the network"),
     ("patch", "Change several files at once"),
     ("service", "Commands that run until they are stopped"),
+    ("shell", "Interactive programs that outlive their caller"),
     ("port", "Ports of this host that lead into a workspace"),
     ("snapshot", "Copies of the whole disk to go back to"),
     ("sync", "Bring content of this host in"),

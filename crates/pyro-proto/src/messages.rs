@@ -9,6 +9,7 @@ pub mod files;
 pub mod network;
 pub mod probe;
 pub mod secrets;
+pub mod shells;
 pub mod trust;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,8 @@ pub mod channel {
     pub const STDOUT: u8 = 1;
     /// Agent to host: the command's standard error.
     pub const STDERR: u8 = 2;
-    /// Host to agent: each byte is a signal number for the command's process group.
+    /// Host to agent: each byte is a signal number for the command's process
+    /// group; of a shell, see [`super::shells`].
     pub const SIGNAL: u8 = 3;
 }
 
@@ -71,6 +73,8 @@ pub enum Request {
     WarmUp,
     /// Run one command.
     Exec(Exec),
+    /// Start an interactive shell on a terminal.
+    OpenShell(shells::OpenShell),
     /// Run one command as a service.
     ///
     /// Four bytes on [`channel::SIGNAL`], little-endian, tell its process number
@@ -180,6 +184,8 @@ pub enum Reply {
     WarmedUp,
     /// To [`Request::Exec`] and [`Request::Serve`].
     Exited(Exited),
+    /// To [`Request::OpenShell`].
+    ShellEnded(shells::ShellEnded),
     /// To [`Request::Probe`].
     Probed(probe::Probed),
     /// To [`Request::ListFiles`].

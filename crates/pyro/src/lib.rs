@@ -22,6 +22,7 @@ pub mod labels;
 mod network_flags;
 pub mod operation;
 pub mod ops;
+mod published_ports;
 pub mod secret_env;
 pub mod secrets;
 mod text_or_file;

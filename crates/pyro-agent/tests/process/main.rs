@@ -5,10 +5,12 @@ mod dial;
 mod diff;
 mod host;
 mod many_files;
+mod shells;
 mod single_files;
 mod workspace;
 
 use host::*;
+use pyro_proto::messages::secrets::{InstallSecrets, SECRETS_FOLDER, SecretFile};
 use pyro_proto::messages::{
     Command as Wanted, Configure, Exec, Hello, PROTOCOL, Reply, Request, channel,
 };
@@ -319,6 +321,22 @@ fn without_a_machine_there_is_no_disk_to_freeze() {
     assert_eq!(done.failed().code, "bad_request");
     assert_eq!((done.text(), done.stderr.len()), ("", 0));
     assert_eq!(agent.sh("exit 3").exited().exit_code, 3);
+}
+
+#[test]
+fn without_a_machine_secrets_are_refused() {
+    let agent = agent();
+    let file = SecretFile {
+        name: "TOKEN".into(),
+        size: 5,
+    };
+    let stream = agent.ask(&Request::InstallSecrets(InstallSecrets {
+        files: vec![file],
+    }));
+    let _ = stream.send(channel::STDIN, b"value");
+    let done = finish(&stream);
+    assert_eq!(done.failed().code, "bad_request");
+    assert!(!Path::new(SECRETS_FOLDER).exists());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod network;
 mod ports;
 mod service;
 mod setup;
+mod shell;
 mod snapshot;
 mod summary;
 mod workspace;
@@ -97,6 +98,16 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "workspace_sync_push" => files::synced(response),
         "workspace_exec" => {
             sink.line(&command::summary(response));
+            String::new()
+        }
+        "shell_open" | "shell_write" | "shell_signal" | "shell_resize" | "shell_close" => {
+            sink.line(&shell::summary(operation, response));
+            String::new()
+        }
+        "shell_read" => shell::read(response, sink),
+        "shell_list" => shell::list(response),
+        "shell_attach" => {
+            sink.line(&shell::left(response));
             String::new()
         }
         "workspace_network_log" => network::log(response),

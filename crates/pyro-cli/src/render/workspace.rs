@@ -48,6 +48,9 @@ pub fn block(title: &str, workspace: &Value) -> String {
         ),
     );
     line("Command count", text(workspace, "command_count"));
+    if workspace["running_shell_count"].as_u64() > Some(0) {
+        line("Running shells", text(workspace, "running_shell_count"));
+    }
     if workspace["running_command_count"].as_u64() > Some(0) {
         line("Running commands", text(workspace, "running_command_count"));
     }

@@ -9,11 +9,15 @@
 //! | create from a known seed of 20,000 files | create without a seed |
 //! | diff of 3 changes in 20,000 files | the same in 20 files |
 //! | snapshot after 64 MiB were written | `cp --sparse=always` of the disk |
+//! | a shell's line written and its answer read | `exec` of the line |
 //! | a tool's work over a seed | the same on a plain ext4 |
+//! | output of 100 MB with secrets taken out | the same without secrets |
 
 #[path = "../start/pairs.rs"]
 mod pairs;
+mod secrets;
 mod seeds;
+mod shells;
 mod tools;
 
 use std::io::Write;
@@ -62,6 +66,14 @@ impl Desk {
         began.elapsed()
     }
 
+    /// Standard output of `pyro workspace …`, which has to succeed.
+    pub fn output(&self, words: &[&str]) -> String {
+        let mut command = self.command(words);
+        let output = command.stdout(Stdio::piped()).output().expect("pyro runs");
+        assert!(output.status.success(), "{words:?}: {}", output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Time of a shell line in a workspace.
     pub fn guest(&self, workspace: &str, line: &str) -> Duration {
         let flags = ["exec", workspace, "--timeout-seconds", "900", "--"];
@@ -102,6 +114,12 @@ fn main() {
         rounds,
     };
     desk.show(pairs::HEADING);
+    // One part alone: PYRO_BENCH_ONLY=secrets.
+    if std::env::var("PYRO_BENCH_ONLY").is_ok_and(|only| only == "secrets") {
+        return secrets::rows(&desk);
+    }
+    shells::rows(&desk);
     seeds::rows(&desk);
     tools::rows(&desk);
+    secrets::rows(&desk);
 }

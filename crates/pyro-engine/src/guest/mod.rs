@@ -17,6 +17,7 @@ mod lost;
 mod output;
 mod secrets;
 mod service;
+pub(crate) mod shell;
 mod trust;
 
 pub(crate) use exec::StdinPump;

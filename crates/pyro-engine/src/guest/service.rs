@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::events::Cancel;
 use pyro_proto::messages::probe::{MAX_WHY_BYTES, Probe, Probed, Target};
 use pyro_proto::messages::{Command, Exec, Exited, Reply, Request, channel};
-use pyro_proto::{Incoming, Stream};
+use pyro_proto::{Incoming, LinkError, Stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,15 +58,17 @@ pub(crate) enum Heard {
     Stdout(Vec<u8>),
     /// Bytes of standard error.
     Stderr(Vec<u8>),
+    /// Nothing until then.
+    Silence,
     /// How it ended; else why nobody knows.
     Ended(Result<Exited, String>),
 }
 
 impl Serving {
-    /// The next; waits for it, also while the guest is halted.
-    pub(crate) fn hear(&self) -> Heard {
+    /// The next; waits for it `until` then, also while the guest is halted.
+    pub(crate) fn hear(&self, until: Option<Instant>) -> Heard {
         loop {
-            match self.0.receive(None) {
+            match self.0.receive(until) {
                 Ok(Incoming::Data(channel::STDOUT, bytes)) => return Heard::Stdout(bytes),
                 Ok(Incoming::Data(channel::STDERR, bytes)) => return Heard::Stderr(bytes),
                 Ok(Incoming::Data(_, bytes)) => {
@@ -83,6 +85,7 @@ impl Serving {
                         Err(error) => Err(error.message),
                     });
                 }
+                Err(LinkError::TimedOut(_)) => return Heard::Silence,
                 Err(error) => return Heard::Ended(Err(error.to_string())),
             }
         }

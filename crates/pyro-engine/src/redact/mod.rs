@@ -19,10 +19,12 @@
 
 mod encodings;
 mod forms;
+mod json;
 mod patterns;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::sync::Arc;
 

@@ -64,6 +64,15 @@ impl Patterns {
         self.list.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pattern> {
+        self.list.iter()
+    }
+
+    /// Bytes of the longest.
+    pub(super) fn longest(&self) -> usize {
+        self.list.iter().map(Pattern::len).max().unwrap_or(0)
+    }
+
     pub(super) fn get(&self, pattern: usize) -> &Pattern {
         &self.list[pattern]
     }
@@ -110,6 +119,10 @@ impl Pattern {
             failure,
             owner,
         }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(super) fn len(&self) -> usize {

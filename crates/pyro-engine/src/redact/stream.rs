@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::MARKER;
 use super::patterns::{ANCHOR_BYTES, Pattern, Patterns};
+use super::window::merged;
 
 /// At least this much of a secret is never shown because of a pause.
 const NEVER_RELEASED_BYTES: usize = 4;
@@ -95,6 +96,21 @@ impl Redaction {
         bytes
     }
 
+    /// As [`push`](Self::push), where only what is [`found`](Self::found) matters.
+    pub fn look(&mut self, bytes: &[u8]) {
+        let Some(patterns) = &self.patterns else {
+            return;
+        };
+        if !self.buffer.is_empty() || patterns.next_anchor(bytes, 0).is_some() {
+            let _ = self.push(bytes);
+            return;
+        }
+        let end = &bytes[bytes.len() - short_beginning(patterns, bytes).unwrap_or(0)..];
+        self.base += (bytes.len() - end.len()) as u64;
+        self.shown = self.base;
+        self.buffer.extend_from_slice(end);
+    }
+
     /// How many bytes came that are neither shown nor replaced yet.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -150,9 +166,31 @@ impl Redaction {
         self.base + self.buffer.len() as u64
     }
 
+    /// Where secrets are in a whole text, those that overlap as one.
+    pub(super) fn occurrences(mut self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        if let Some(patterns) = self.patterns.take() {
+            self.scan(&patterns, bytes, 0);
+        }
+        merged(self.occurrences)
+    }
+
     /// Looks through `bytes`, which begin at `base` and of which `old` were
     /// looked through before. Returns how many need not be kept.
     fn take(&mut self, patterns: &Patterns, bytes: &[u8], old: usize, out: &mut Vec<u8>) -> usize {
+        self.scan(patterns, bytes, old);
+        let kept = self
+            .running
+            .iter()
+            .map(|&(_, matched)| bytes.len() - matched)
+            .chain(short_beginning(patterns, bytes).map(|n| bytes.len() - n))
+            .min()
+            .unwrap_or(bytes.len());
+        self.settle(bytes, self.base + kept as u64, out);
+        self.base += kept as u64;
+        kept
+    }
+
+    fn scan(&mut self, patterns: &Patterns, bytes: &[u8], old: usize) {
         for (pattern, matched) in std::mem::take(&mut self.running) {
             self.follow(patterns, pattern, matched, bytes, old);
         }
@@ -166,16 +204,6 @@ impl Redaction {
             }
             from = at + 1;
         }
-        let kept = self
-            .running
-            .iter()
-            .map(|&(_, matched)| bytes.len() - matched)
-            .chain(short_beginning(patterns, bytes).map(|n| bytes.len() - n))
-            .min()
-            .unwrap_or(bytes.len());
-        self.settle(bytes, self.base + kept as u64, out);
-        self.base += kept as u64;
-        kept
     }
 
     /// Follows one pattern from `at` until it does not match, or to the end.

@@ -91,6 +91,52 @@ proptest! {
         prop_assert_eq!(&redactor.bytes(&text), &expected);
     }
 
+    /// What stands in a range is the same however it is paged.
+    #[test]
+    fn pages_show_no_half_of_a_secret((values, text) in values_and_text(), limit in 1_usize..30) {
+        let redactor = Redactor::new(&values);
+        let whole = redactor.range(&text, 0..text.len());
+        prop_assert_eq!(&whole.0, &by_definition(&values, &text));
+        let context = redactor.context_bytes();
+        for start in (0..text.len()).step_by(limit) {
+            let end = (start + limit).min(text.len());
+            let from = start.saturating_sub(context);
+            let known = &text[from..(end + context).min(text.len())];
+            let page = redactor.range(known, start - from..end - from);
+            prop_assert_eq!(page, redactor.range(&text, start..end));
+        }
+    }
+
+    /// However a long line is cut, at most three bytes of an end are left.
+    #[test]
+    fn a_part_shows_no_half_of_a_secret(
+        value in "[a-z0-9]{8,60}",
+        from in any::<prop::sample::Index>(),
+        to in any::<prop::sample::Index>(),
+    ) {
+        let text = format!("<<{value}>>");
+        let (from, to) = (from.index(text.len()), to.index(text.len()));
+        let part = &text[from.min(to)..from.max(to)];
+        let shown = Redactor::new([&value]).part(part);
+        for piece in value.as_bytes().windows(4) {
+            let piece = std::str::from_utf8(piece).expect("text");
+            prop_assert!(!shown.contains(piece), "{} of {}", shown, part);
+        }
+    }
+
+    /// Looking finds what replacing finds.
+    #[test]
+    fn a_look_finds_the_same((values, text) in values_and_text(), cut in any::<prop::sample::Index>()) {
+        let redactor = Redactor::new(&values);
+        let (mut looked, mut pushed) = (redactor.stream(), redactor.stream());
+        let cut = cut.index(text.len() + 1);
+        for piece in [&text[..cut], &text[cut..]] {
+            looked.look(piece);
+            let _ = pushed.push(piece);
+        }
+        prop_assert!(looked.found().eq(pushed.found()));
+    }
+
     /// Letters that the marker does not have, so that the marker makes none.
     #[test]
     fn no_value_comes_out(
@@ -216,6 +262,8 @@ fn long_values_cost_their_length() {
     let redactor = Redactor::new([&same]);
     let flood = vec![b'x'; 1 << 20];
     assert_eq!(redactor.bytes(&flood), MARKER.as_bytes());
+    let same = vec![b'x'; 8 << 10];
+    let redactor = Redactor::new([&same]);
     let mut stream = redactor.stream();
     let mut shown = Vec::new();
     for byte in &same {

@@ -26,6 +26,7 @@ mod record;
 pub mod secrets;
 mod seed;
 pub mod services;
+pub mod shells;
 pub mod snapshots;
 mod state;
 mod store;
@@ -138,6 +139,13 @@ impl Workspaces {
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
         let source = wanted.seed_path.as_deref().map(Source::find).transpose()?;
+        for short in materials.iter().filter(|one| one.is_too_short()) {
+            events.event(Event::Notice(format!(
+                "secret {} is too short to be taken out of text: under {} bytes",
+                short.secret.name,
+                crate::redact::MIN_VALUE_BYTES
+            )));
+        }
         store::sweep(&self.store);
         let baselines = Baselines::new(&self.layout);
         baselines.tidy();

@@ -93,6 +93,8 @@ pub struct Workspace {
     pub command_count: u64,
     /// Those that run just now.
     pub running_command_count: u64,
+    /// Shells that run just now.
+    pub running_shell_count: u64,
     /// The last that ended.
     pub last_command: Option<LastCommand>,
     /// Times it was reset.

@@ -132,7 +132,7 @@ impl Workspaces {
                 Err(error) if worth_a_wait(&error, deadline, cancel) => {
                     std::thread::sleep(LOOK);
                 }
-                other => return other,
+                other => return other.map_err(|error| self.shown_error(folder, error)),
             }
         }
     }

@@ -25,10 +25,11 @@ use super::record::{LAYOUT_VERSION, Record};
 use super::snapshots::Snapshots;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, make_private_dir};
-use std::fs::{File, TryLockError};
+use std::fs::{DirEntry, File, Metadata, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// No record comes near this.
 const MAX_RECORD_BYTES: u64 = 4 << 20;
@@ -330,7 +331,11 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
-/// Removes what a crash left of removals.
+/// Nobody takes so long between making a folder and writing its record.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Removes what a crash left of removals, and of creations that had no record
+/// yet: nothing else would find those.
 pub fn sweep(store: &Store) {
     for entry in std::fs::read_dir(&store.root)
         .into_iter()
@@ -339,8 +344,21 @@ pub fn sweep(store: &Store) {
     {
         if entry.file_name().to_string_lossy().starts_with(".deleted-") {
             let _ = std::fs::remove_dir_all(entry.path());
+        } else if has_no_record(&entry) {
+            // Fails where somebody else removes it, too.
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn has_no_record(entry: &DirEntry) -> bool {
+    let is_old = |metadata: Metadata| {
+        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age > RECORD_TIMEOUT)
+    };
+    entry.file_name().to_str().is_some_and(names::is_id)
+        && entry.metadata().is_ok_and(is_old)
+        && matches!(entry.path().join(RECORD).symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

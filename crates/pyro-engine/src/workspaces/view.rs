@@ -75,6 +75,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         command_count: record.command_count,
         // Its supervisor knows.
         running_command_count: 0,
+        running_shell_count: 0,
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,

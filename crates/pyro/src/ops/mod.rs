@@ -24,6 +24,14 @@ pub mod service_start;
 pub mod service_status;
 pub mod service_stop;
 pub mod setup_firecracker;
+pub mod shell_attach;
+pub mod shell_close;
+pub mod shell_list;
+pub mod shell_open;
+pub mod shell_read;
+pub mod shell_resize;
+pub mod shell_signal;
+pub mod shell_write;
 pub mod snapshot_create;
 pub mod snapshot_delete;
 pub mod snapshot_list;
@@ -87,6 +95,14 @@ pub static TABLE: &[Row] = &[
     Row::of::<workspace_patch_apply::WorkspacePatchApply>(),
     Row::of::<workspace_diff::WorkspaceDiffOperation>(),
     Row::of::<workspace_export::WorkspaceExport>(),
+    Row::of::<shell_open::ShellOpen>(),
+    Row::of::<shell_read::ShellRead>(),
+    Row::of::<shell_write::ShellWrite>(),
+    Row::of::<shell_signal::ShellSignal>(),
+    Row::of::<shell_resize::ShellResize>(),
+    Row::of::<shell_attach::ShellAttach>(),
+    Row::of::<shell_list::ShellList>(),
+    Row::of::<shell_close::ShellClose>(),
     Row::of::<workspace_summary::WorkspaceSummaryOperation>(),
     Row::of::<workspace_disk_list::WorkspaceDiskList>(),
     Row::of::<workspace_disk_read::WorkspaceDiskRead>(),

@@ -1,6 +1,8 @@
 //! `pyro workspace service start`.
 
 use crate::command_line::CommandLine;
+use crate::published_ports::PublishedPorts;
+use crate::secret_env::SecretEnvs;
 use crate::workspaces::services::payloads::{self, RestartPolicy};
 use crate::workspaces::services::{NewService, WantedReadiness};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -21,6 +23,10 @@ use serde::{Deserialize, Serialize};
 /// (`process_exited_before_ready`, with its exit code) or was not ready in time
 /// (`readiness_timeout`, and it was ended); the command line exits with 1 then.
 /// When its first process ends, whatever else it started is ended, too.
+///
+/// Its published ports are open from its readiness to its end, also while it is
+/// started again; when one cannot be opened the service is ended and `failed`
+/// (`published_port_failed`).
 ///
 /// A name that runs cannot be started again; one that ended is replaced, with its
 /// log. A running service alone does not keep its workspace from being powered off
@@ -76,6 +82,14 @@ pub struct ServiceStartRequest {
     #[serde(default = "max_restarts")]
     #[schemars(range(min = 0, max = 1000))]
     pub max_restarts: u32,
+    /// Secrets it gets in variables: the secret's name to the variable's
+    #[command(flatten)]
+    #[serde(default)]
+    pub secret_env: SecretEnvs,
+    /// Ports of this host, on 127.0.0.1 only, that lead to it once it is ready
+    #[command(flatten)]
+    #[serde(default)]
+    pub published_ports: PublishedPorts,
     /// Look every so many seconds, 1 to 3600, whether it is still ready, and show it as `healthy`
     #[arg(long, value_name = "SECONDS")]
     #[serde(default)]
@@ -120,6 +134,7 @@ impl Operation for ServiceStart {
     const EFFECT: Effect = Effect::Changes;
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace service start demo web --ready-http http://localhost:8000/ -- python3 -m http.server 8000",
+        "pyro workspace service start demo app --ready-tcp localhost:3000 --publish 8080:3000 -- npm start",
         "pyro workspace service start demo db --ready-tcp localhost:5432 --ready-timeout-seconds 120 -- ./run-db",
         "pyro workspace service start demo worker --restart on-failure -- ./worker",
     ];
@@ -142,6 +157,8 @@ impl Operation for ServiceStart {
             restart: request.restart,
             max_restarts: request.max_restarts,
             health_interval_seconds: request.health_interval_seconds,
+            ports: request.published_ports.0,
+            secret_env: request.secret_env.0,
         };
         pyro.workspaces.start_service(
             &request.workspace_id,

@@ -2,6 +2,7 @@
 //!
 //! Owns: a workspace for a test, and finding its processes.
 
+mod attach;
 mod brokered;
 mod crashes;
 mod diff;
@@ -16,6 +17,7 @@ mod running_ends;
 mod secrets;
 mod seeds;
 mod services;
+mod shells;
 mod snapshots;
 mod strain;
 mod summary;

@@ -4,6 +4,8 @@ use super::{Desk, processes, supervisor};
 use crate::machine::{eventually, is_alive, text};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,9 @@ while (accept(my $c, $s)) {
     print $c "HTTP/1.1 $status\r\nContent-Length: 0\r\n\r\n"; close $c;
 }
 "#;
+
+/// A secret's.
+const VALUE: &str = "t0p-s3cret-v4lue";
 
 impl Desk {
     /// `workspace service …`
@@ -106,6 +111,7 @@ fn ready_by_what_was_asked_for() {
     let (by_command, _) = desk.serve("ready", "command", &command, "touch here; sleep 900");
     says(&by_command, "running", &Value::Null);
 
+    published(&desk);
     // A name that runs is taken; nothing else is, and all are seen.
     let (error, code) = desk.serve("ready", "four", &[], "true");
     assert_eq!(
@@ -127,13 +133,13 @@ fn ready_by_what_was_asked_for() {
     let status = desk.done(&["status", "ready"]);
     assert_eq!(
         (&status["service_count"], &status["running_service_count"]),
-        (&4.into(), &4.into())
+        (&5.into(), &4.into())
     );
     assert_eq!(status["services"][1]["service_name"], "file");
     let list = desk.service(&["list", "ready"]).0;
     assert_eq!(
         (&list["count"], &list["running_count"]),
-        (&4.into(), &4.into()),
+        (&5.into(), &4.into()),
         "{list}"
     );
 
@@ -161,7 +167,7 @@ fn ready_by_what_was_asked_for() {
         summary["services"]["recent"][0]["kind"], "service_stop",
         "{summary}"
     );
-    assert_eq!(summary["services"]["current"].as_array().unwrap().len(), 4);
+    assert_eq!(summary["services"]["current"].as_array().unwrap().len(), 5);
 
     // With the workspace they end; what they were and wrote stays until a reset.
     desk.done(&["stop", "ready"]);
@@ -188,6 +194,50 @@ fn ready_by_what_was_asked_for() {
         left.into_iter()
             .all(|one| !one.path().join("services").exists())
     );
+}
+
+/// From this host to a service and no longer; a port that is taken fails it.
+fn published(desk: &Desk) {
+    let flags = [
+        "--ready-tcp",
+        "localhost:8005",
+        "--ready-timeout-seconds",
+        "60",
+        "--publish",
+        "8005",
+    ];
+    let (five, _) = desk.serve("ready", "five", &flags, "exec perl listen.pl 6 8005");
+    says(&five, "running", &Value::Null);
+    let port = &five["published_ports"][0];
+    assert_eq!(
+        (&port["host"], &port["guest_port"]),
+        (&"127.0.0.1".into(), &8005.into()),
+        "{five}"
+    );
+    let host_port = u16::try_from(port["host_port"].as_u64().unwrap()).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", host_port)).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    let ports = desk.done(&["port", "list", "ready"]);
+    assert_eq!(ports["ports"][0]["service_name"], "five", "{ports}");
+    let (stopped, _) = desk.service(&["stop", "ready", "five"]);
+    assert_eq!(stopped["published_ports"], json!([]));
+    assert!(TcpStream::connect(("127.0.0.1", host_port)).is_err());
+
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let wish = format!("{}:8005", taken.local_addr().unwrap().port());
+    let (five, code) = desk.serve(
+        "ready",
+        "five",
+        &["--publish", "8007", "--publish", &wish],
+        "sleep 900",
+    );
+    says(&five, "failed", &"published_port_failed".into());
+    assert_eq!((code, &five["published_ports"]), (1, &json!([])));
+    assert!(five["error"].as_str().unwrap().contains("in use"), "{five}");
+    assert_eq!(desk.done(&["port", "list", "ready"])["count"], 0);
 }
 
 /// Dies at once, is never ready, ignores TERM, double-forks, floods.
@@ -302,9 +352,31 @@ fn those_that_do_not_behave() {
 #[test]
 fn they_outlive_clients_and_end_with_their_supervisor() {
     let desk = Desk::new();
-    let id = desk.create("own");
-    let flags = ["--restart", "on-failure", "--max-restarts", "1"];
-    let (flaky, _) = desk.serve("own", "flaky", &flags, "echo run; sleep 2; exit 9");
+    let secret = format!("TOKEN={VALUE}");
+    let words = [
+        "create",
+        "debian:12",
+        "--name",
+        "own",
+        "--mem-mib",
+        "512",
+        "--secret",
+        &secret,
+    ];
+    let id = desk.done(&words)["workspace_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let flags = [
+        "--restart",
+        "on-failure",
+        "--max-restarts",
+        "1",
+        "--secret-env",
+        "TOKEN=T",
+    ];
+    let line = format!("test $T = {VALUE} && printf 'run %s\\n' $T; sleep 2; exit 9");
+    let (flaky, _) = desk.serve("own", "flaky", &flags, &line);
     says(&flaky, "running", &Value::Null);
 
     let mut client = desk
@@ -349,7 +421,25 @@ fn they_outlive_clients_and_end_with_their_supervisor() {
         (&1.into(), &9.into()),
         "{flaky}"
     );
-    assert_eq!(desk.log("own", "flaky"), "run\nrun\n");
+    let line = "run [REDACTED]\n";
+    assert_eq!(desk.log("own", "flaky"), line.repeat(2));
+    assert!(
+        flaky["command"]
+            .as_str()
+            .unwrap()
+            .contains("test $T = [REDACTED]"),
+        "{flaky}"
+    );
+    let folder = desk
+        .place
+        .state()
+        .join("workspaces")
+        .join(&id)
+        .join("services");
+    for file in std::fs::read_dir(folder).unwrap().flatten() {
+        let kept = std::fs::read(file.path()).unwrap();
+        assert!(!text(&kept).contains(VALUE), "{:?}", file.path());
+    }
 
     let before = processes(&id);
     let pid = i32::try_from(supervisor(&id).unwrap()).unwrap();

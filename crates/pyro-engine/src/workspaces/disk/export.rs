@@ -14,7 +14,7 @@ use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{Shape, write};
 use crate::workspaces::Workspaces;
-use crate::workspaces::files::export::place;
+use crate::workspaces::files::export::{place, warn};
 use crate::workspaces::files::new_file::NewFile;
 use pyro_proto::messages::files::GetArchive;
 use std::fs::File;
@@ -59,7 +59,9 @@ impl Workspaces {
         write(&mut archive, &shape, file, new.path(), events, cancel).map_err(refused)?;
         file.sync_all().map_err(Error::io("write", &output))?;
         let written = file.metadata().map_err(Error::io("read", &output))?;
+        let found_secrets = self.secrets(&stopped.folder)?.in_disk(file, &output)?;
         new.appear(&output)?;
+        warn(&found_secrets, &output, events);
         Ok(DiskExported {
             workspace_id: stopped.folder.id.clone(),
             output_path: output.display().to_string(),
@@ -67,6 +69,7 @@ impl Workspaces {
             bytes_written: written.len(),
             allocated_bytes: written.blocks() * 512,
             skipped,
+            found_secrets,
         })
     }
 

@@ -25,6 +25,7 @@ impl Workspaces {
     ) -> Result<DiskList> {
         let top = path::below_root(path)?;
         let stopped = self.stopped(wanted, cancel)?;
+        let redactor = self.secrets(&stopped.folder)?.redactor();
         let reader = self.reader(&stopped, events, cancel)?;
         let request = ListFiles {
             path: path::request(&top),
@@ -38,7 +39,9 @@ impl Workspaces {
             }
             Ok(())
         };
-        let listed = reader.list_files(&request, each, cancel).map_err(about)?;
+        let listed = reader
+            .list_files(&request, each, cancel)
+            .map_err(|error| redactor.error(about(error)))?;
         found.sort_by(|a, b| a.path.cmp(&b.path));
         let row = |entry: pyro_proto::messages::files::Entry| FileEntry {
             path: path::shown(entry.path.bytes()),
@@ -47,12 +50,13 @@ impl Workspaces {
             link_target: entry.target.map(|target| target.to_string()),
             mode: format!("{:04o}", entry.mode),
         };
-        Ok(DiskList {
+        let list = DiskList {
             workspace_id: stopped.folder.id.clone(),
             path: path::shown(&top),
             recursive,
             entries: found.into_iter().map(row).collect(),
             truncated: listed.truncated,
-        })
+        };
+        Ok(redactor.result(list)?.0)
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: the shapes. Refuses: behaviour.
 
 use crate::workspaces::files::payloads::FileEntry;
+use crate::workspaces::secrets::FoundSecrets;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct DiskContent {
     pub content: String,
     /// Whether the file has more.
     pub truncated: bool,
+    /// Secrets of the workspace that were replaced by `[REDACTED]`.
+    #[serde(default)]
+    pub redacted: u64,
 }
 
 /// The disk of a stopped workspace as a file of this host.
@@ -53,4 +57,7 @@ pub struct DiskExported {
     pub allocated_bytes: u64,
     /// Sockets, which mean nothing without who listens, that were left out.
     pub skipped: u64,
+    /// Secrets of the workspace that are in it, as they are.
+    #[serde(default)]
+    pub found_secrets: FoundSecrets,
 }

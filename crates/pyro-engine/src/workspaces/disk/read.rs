@@ -28,11 +28,12 @@ impl Workspaces {
         crate::vms::checks::within("max_bytes", max_bytes, &MAX_BYTES_RANGE)?;
         let file = path::below_root(path)?;
         let stopped = self.stopped(wanted, cancel)?;
+        let redactor = self.secrets(&stopped.folder)?.redactor();
         let reader = self.reader(&stopped, events, cancel)?;
         let request = ReadFile {
             path: path::request(&file),
             offset: 0,
-            max_bytes,
+            max_bytes: max_bytes.saturating_add(redactor.context_bytes() as u64),
             lines: None,
             hash: false,
         };
@@ -41,14 +42,19 @@ impl Workspaces {
             bytes.extend_from_slice(piece);
             Ok(())
         };
-        let read = reader.read_file(&request, out, cancel).map_err(about)?;
+        let read = reader
+            .read_file(&request, out, cancel)
+            .map_err(|error| redactor.error(about(error)))?;
+        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let (content, redacted) = redactor.range(&bytes, 0..bytes.len().min(most));
         Ok(DiskContent {
             workspace_id: stopped.folder.id.clone(),
-            path: path::shown(&file),
+            path: redactor.text(&path::shown(&file)),
             size_bytes: read.size,
             max_bytes,
-            content: String::from_utf8_lossy(&bytes).into_owned(),
-            truncated: read.bytes < read.size,
+            content: String::from_utf8_lossy(&content).into_owned(),
+            truncated: read.bytes.min(max_bytes) < read.size,
+            redacted,
         })
     }
 }

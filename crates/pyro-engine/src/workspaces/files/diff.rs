@@ -61,6 +61,20 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<WorkspaceDiff> {
+        let diff = self.diff_as_it_is(wanted, request, events, cancel)?;
+        let folder = self.store.folder(&diff.workspace_id);
+        let (diff, redacted) = self.secrets(&folder)?.redactor().result(diff)?;
+        Ok(WorkspaceDiff { redacted, ..diff })
+    }
+
+    /// The same with secrets.
+    pub(super) fn diff_as_it_is(
+        &self,
+        wanted: &str,
+        request: &DiffRequest,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<WorkspaceDiff> {
         if request.paths.len() > MAX_DIFF_PATHS {
             let count = request.paths.len();
             let message = format!("{count} paths were given, at most {MAX_DIFF_PATHS} are allowed");
@@ -85,6 +99,7 @@ impl Workspaces {
             names: (request.form == DiffForm::NameOnly).then(|| diff::name_only(&compared.changes)),
             diff,
             git_skipped: compared.done.git_skipped,
+            redacted: 0,
         })
     }
 }

@@ -22,6 +22,7 @@ use crate::guest::files::asks;
 use crate::layout::expand_home;
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
+use crate::workspaces::secrets::FoundSecrets;
 use pyro_proto::messages::files::{FileKind, GetArchive};
 use pyro_proto::path::WORKSPACE;
 use rustix::fs::{CWD, RenameFlags};
@@ -78,7 +79,10 @@ impl Workspaces {
             FileKind::Directory => whole,
             _ => only_member(&whole)?,
         };
+        let secrets = self.secrets(&self.store.folder(&workspace.workspace_id))?;
+        let found_secrets = secrets.in_files(&made)?;
         appear(&made, &output)?;
+        warn(&found_secrets, &output, events);
         let exported = Exported {
             workspace_id: workspace.workspace_id.clone(),
             workspace_path: asked(&source),
@@ -87,6 +91,7 @@ impl Workspaces {
             entry_count: unpacked.entry_count,
             bytes_written: unpacked.bytes_written,
             skipped: packed.skipped_special,
+            found_secrets,
             execution_mode: workspace.execution_mode,
         };
         self.record(&workspace, Done::export(&exported, false), events);
@@ -115,9 +120,12 @@ impl Workspaces {
             paths: vec![asked(&source)],
             form: DiffForm::Patch,
         };
-        let told = self.diff(wanted, &request, events, cancel)?;
+        let told = self.diff_as_it_is(wanted, &request, events, cancel)?;
         let diff = &told.diff;
+        let secrets = self.secrets(&self.store.folder(&told.workspace_id))?;
+        let found_secrets = secrets.in_bytes(diff.patch.as_bytes());
         write_new(&output, diff.patch.as_bytes())?;
+        warn(&found_secrets, &output, events);
         if let Some(notice) = not_whole(diff) {
             events.event(Event::Notice(notice));
         }
@@ -130,10 +138,18 @@ impl Workspaces {
             entry_count: diff.summary.text_patched as u64,
             bytes_written: diff.patch.len() as u64,
             skipped: diff.summary.non_text as u64,
+            found_secrets,
             execution_mode: workspace.execution_mode,
         };
         self.record(&workspace, Done::export(&exported, true), events);
         Ok(exported)
+    }
+}
+
+/// Who exports secrets should know.
+pub(in crate::workspaces) fn warn(found: &FoundSecrets, output: &Path, events: &dyn EventSink) {
+    if let Some(notice) = found.notice(&output.display().to_string()) {
+        events.event(Event::Notice(notice));
     }
 }
 

@@ -82,29 +82,42 @@ impl Workspaces {
                     self.ask_agent(wanted, events, cancel, |link| {
                         let mut found = Vec::new();
                         let searched = asks::search(link, &request, |line| {
-                            found.push(LineMatch {
-                                path: absolute(line.path.bytes()),
-                                line: line.line,
-                                column: line.column,
-                                text: line.text,
-                            });
+                            found.push((
+                                line.cut,
+                                LineMatch {
+                                    path: absolute(line.path.bytes()),
+                                    line: line.line,
+                                    column: line.column,
+                                    text: line.text,
+                                },
+                            ));
                             Ok(())
                         })?;
                         Ok((found, searched.truncated))
                     })?;
-                matches = Some(found);
+                let folder = self.store.folder(&workspace.workspace_id);
+                let redactor = self.secrets(&folder)?.redactor();
+                let whole = |(cut, line): (bool, LineMatch)| match cut {
+                    true => LineMatch {
+                        text: redactor.part(&line.text),
+                        ..line
+                    },
+                    false => line,
+                };
+                matches = Some(found.into_iter().map(whole).collect());
                 (workspace, truncated)
             }
         };
-        Ok(FileList {
-            workspace_id: workspace.workspace_id,
+        let list = FileList {
+            workspace_id: workspace.workspace_id.clone(),
             path: asked(&top),
             recursive: list.recursive || list.search.is_some(),
             entries,
             matches,
             truncated,
             execution_mode: workspace.execution_mode,
-        })
+        };
+        self.shown(&workspace.workspace_id, list)
     }
 }
 

@@ -30,7 +30,7 @@ use super::events::{self, Done};
 use super::payloads::Workspace;
 use crate::artifact::absolute;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, EventSink};
+use crate::events::{Cancel, Event, EventSink};
 use crate::guest::files::Fault;
 use pyro_proto::Link;
 use pyro_proto::path::{PathText, beneath};
@@ -68,7 +68,15 @@ impl Workspaces {
 
     /// Writes down what was just done in a workspace, for its summary.
     fn record(&self, workspace: &Workspace, done: Done, sink: &dyn EventSink) {
-        let folder = self.store.folder(&workspace.workspace_id);
-        events::record(&folder, workspace.reset_count, done, sink);
+        // A path may have one in its name.
+        match self.shown(&workspace.workspace_id, done) {
+            Ok(done) => {
+                let folder = self.store.folder(&workspace.workspace_id);
+                events::record(&folder, workspace.reset_count, done, sink);
+            }
+            Err(error) => sink.event(Event::Notice(format!(
+                "this is done, but the workspace's summary will not show it: {error}"
+            ))),
+        }
     }
 }

@@ -61,14 +61,15 @@ impl Workspaces {
             deleted: count(Status::Deleted),
         };
         self.record(&workspace, Done::patch(&summary, &entries), events);
-        Ok(PatchApplied {
-            workspace_id: workspace.workspace_id,
+        let applied = PatchApplied {
+            workspace_id: workspace.workspace_id.clone(),
             changed: !entries.is_empty(),
             summary,
             entries,
             patch: text.to_owned(),
             execution_mode: workspace.execution_mode,
-        })
+        };
+        self.shown(&workspace.workspace_id, applied)
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::artifact::ArtifactType;
 use crate::diff::Diff;
 use crate::vms::payloads::ExecutionMode;
+use crate::workspaces::secrets::FoundSecrets;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,10 @@ pub struct FileContent {
     pub total_lines: Option<u64>,
     /// Of the whole file, lower-case hex, when asked for.
     pub sha256: Option<String>,
+    /// Secrets of the workspace that were replaced by `[REDACTED]`; offsets and
+    /// sizes stay those of the file.
+    #[serde(default)]
+    pub redacted: u64,
     /// How it was asked.
     pub execution_mode: ExecutionMode,
 }
@@ -186,6 +191,9 @@ pub struct Exported {
     /// Sockets, devices and FIFOs that were left out; of a patch, changes that
     /// are not in it.
     pub skipped: u64,
+    /// Secrets of the workspace that are in it, as they are.
+    #[serde(default)]
+    pub found_secrets: FoundSecrets,
     /// How it was asked.
     pub execution_mode: ExecutionMode,
 }
@@ -206,4 +214,8 @@ pub struct WorkspaceDiff {
     pub stat: Option<String>,
     /// The changed paths, quoted as git does; null unless asked for.
     pub names: Option<Vec<String>>,
+    /// Secrets of the workspace that were replaced by `[REDACTED]`: the patch is
+    /// to be read then, not to be applied; `export --patch` writes it as it is.
+    #[serde(default)]
+    pub redacted: u64,
 }

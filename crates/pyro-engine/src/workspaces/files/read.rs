@@ -5,6 +5,7 @@ use super::{asked, path};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
+use crate::redact::Redactor;
 use crate::workspaces::Workspaces;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{FileRead, ReadFile};
@@ -81,6 +82,37 @@ fn fetch(link: &Link, request: &ReadFile) -> Result<(FileRead, Vec<u8>), Fault> 
     Ok((read, bytes))
 }
 
+/// The same part with what lies around it, where a secret may reach into it.
+fn around(redactor: &Redactor, done: &FileRead, request: &ReadFile) -> Option<ReadFile> {
+    let context = redactor.context_bytes() as u64;
+    let end = done.offset + done.bytes;
+    let is_whole = done.offset == 0 && end >= done.size;
+    let offset = done.offset.saturating_sub(context);
+    (context > 0 && !is_whole && done.bytes > 0).then(|| ReadFile {
+        path: request.path.clone(),
+        offset,
+        max_bytes: end + context - offset,
+        lines: None,
+        hash: false,
+    })
+}
+
+/// `count` bytes at `offset` of a file of which `known` begins at `begin`.
+/// Fewer where the file was cut short meanwhile.
+fn within(
+    redactor: &Redactor,
+    known: &[u8],
+    begin: u64,
+    offset: u64,
+    count: u64,
+) -> (Vec<u8>, u64) {
+    let index = |position: u64| {
+        let index = usize::try_from(position.saturating_sub(begin)).unwrap_or(usize::MAX);
+        index.min(known.len())
+    };
+    redactor.range(known, index(offset)..index(offset + count))
+}
+
 impl Workspaces {
     /// Reads a part of a regular file.
     ///
@@ -105,9 +137,21 @@ impl Workspaces {
         };
         let (workspace, (done, bytes)) =
             self.ask_agent(wanted, events, cancel, |link| fetch(link, &request))?;
+        let folder = self.store.folder(&workspace.workspace_id);
+        let redactor = self.secrets(&folder)?.redactor();
+        let around = around(&redactor, &done, &request);
+        let (bytes, redacted) = match &around {
+            None => redactor.range(&bytes, 0..bytes.len()),
+            Some(around) => {
+                let (_, (more, known)) =
+                    self.ask_agent(wanted, events, cancel, |link| fetch(link, around))?;
+                within(&redactor, &known, more.offset, done.offset, done.bytes)
+            }
+        };
+        let file = self.shown(&workspace.workspace_id, asked(&file))?;
         Ok(FileContent {
             workspace_id: workspace.workspace_id,
-            path: asked(&file),
+            path: file,
             size_bytes: done.size,
             max_bytes: read.max_bytes,
             offset: done.offset,
@@ -115,6 +159,7 @@ impl Workspaces {
             truncated: done.truncated || done.offset + done.bytes < done.size,
             total_lines: done.total_lines,
             sha256: done.sha256,
+            redacted,
             execution_mode: workspace.execution_mode,
         })
     }

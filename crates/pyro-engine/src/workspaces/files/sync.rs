@@ -90,11 +90,12 @@ impl Workspaces {
             skipped: packed.skipped,
         };
         self.record(&workspace, Done::sync(&workspace_sync), events);
-        Ok(Synced {
-            workspace_id: workspace.workspace_id,
+        let synced = Synced {
+            workspace_id: workspace.workspace_id.clone(),
             execution_mode: workspace.execution_mode,
             workspace_sync,
-        })
+        };
+        self.shown(&workspace.workspace_id, synced)
     }
 }
 

@@ -71,15 +71,16 @@ impl Workspaces {
             created: done.created,
         };
         self.record(&workspace, event, events);
-        Ok(FileWritten {
-            workspace_id: workspace.workspace_id,
+        let written = FileWritten {
+            workspace_id: workspace.workspace_id.clone(),
             path: asked(&file),
             size_bytes: done.size,
             bytes_written,
             sha256: done.sha256,
             created: done.created,
             execution_mode: workspace.execution_mode,
-        })
+        };
+        self.shown(&workspace.workspace_id, written)
     }
 }
 

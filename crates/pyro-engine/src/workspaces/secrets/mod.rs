@@ -17,6 +17,8 @@
 //! names alone; changing or listing values.
 
 mod brokered;
+mod hits;
+mod shown;
 mod source;
 mod stored;
 #[cfg(test)]
@@ -33,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use brokered::check_network;
+pub use hits::{FoundSecret, FoundSecrets};
 pub use pyro_proto::messages::secrets::{MAX_SECRET_BYTES, MAX_SECRETS};
 pub use source::{Material, NewSecret, Source, read};
 pub use stored::store;
@@ -150,6 +153,15 @@ impl Secrets {
             })
         };
         self.brokered.iter().filter_map(one).collect()
+    }
+
+    /// Whether `bytes` has one of the values, or is one that is too short to be
+    /// found in other bytes.
+    #[must_use]
+    pub fn are_in(&self, bytes: &[u8]) -> bool {
+        let mut stream = self.redactor.stream();
+        stream.look(bytes);
+        stream.found().next().is_some() || self.values.values().any(|value| value == bytes)
     }
 
     /// The names of values by their index in the redactor.

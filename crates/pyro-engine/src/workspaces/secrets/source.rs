@@ -8,6 +8,7 @@ use super::brokered;
 use super::{MAX_SECRET_BYTES, MAX_SECRETS, MAX_TOTAL_BYTES, SourceKind, WorkspaceSecret};
 use crate::error::{Error, Result};
 use crate::layout::expand_home;
+use crate::redact::Redactor;
 use pyro_proto::messages::secrets::is_secret_name;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -49,6 +50,14 @@ pub struct Material {
     pub secret: WorkspaceSecret,
     /// The value.
     pub value: Vec<u8>,
+}
+
+impl Material {
+    /// Whether text will show it.
+    #[must_use]
+    pub fn is_too_short(&self) -> bool {
+        Redactor::new([&self.value]).is_none()
+    }
 }
 
 /// Reads and checks all of them; sorted by name.

@@ -8,6 +8,8 @@ use super::readiness::{self, Wanted};
 use crate::error::{Error, Result};
 use crate::vms::checks;
 use crate::workspaces::names;
+use crate::workspaces::ports::PortWish;
+use crate::workspaces::secrets::{self, SecretEnv};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -43,6 +45,10 @@ pub struct NewService {
     pub max_restarts: u32,
     /// Seconds between two later looks, [`HEALTH_INTERVAL_SECONDS_RANGE`].
     pub health_interval_seconds: Option<u64>,
+    /// Ports of this host that lead to it.
+    pub ports: Vec<PortWish>,
+    /// Secrets of the workspace that it gets in variables.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 /// The same, checked, on its way to the supervisor.
@@ -57,6 +63,9 @@ pub(in crate::workspaces) struct Launch {
     pub restart: RestartPolicy,
     pub max_restarts: u32,
     pub health_interval_seconds: Option<u64>,
+    pub ports: Vec<PortWish>,
+    /// Names, no values.
+    pub secret_env: Vec<SecretEnv>,
 }
 
 impl NewService {
@@ -89,6 +98,8 @@ impl NewService {
                 .hint("give --ready-tcp, --ready-http, --ready-file or --ready-command"));
             }
         }
+        check_ports(&self.ports)?;
+        secrets::check_mapping(&self.secret_env)?;
         Ok(Launch {
             name,
             command: self.command.clone(),
@@ -99,8 +110,31 @@ impl NewService {
             restart: self.restart,
             max_restarts: self.max_restarts,
             health_interval_seconds: self.health_interval_seconds,
+            ports: self.ports.clone(),
+            secret_env: self.secret_env.clone(),
         })
     }
+}
+
+/// Each of them possible, and no port of this host twice.
+fn check_ports(ports: &[PortWish]) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for port in ports {
+        port.check()?;
+        // Two free ports of this host may lead to the same one.
+        let repeated = port
+            .host_port
+            .is_some_and(|host_port| !seen.insert(host_port));
+        if repeated {
+            let host_port = port.host_port.unwrap_or_default();
+            return Err(Error::invalid(
+                "conflict",
+                format!("port {host_port} of this host is to be published twice"),
+            )
+            .hint("give each of its ports once"));
+        }
+    }
+    Ok(())
 }
 
 /// A service's name, trimmed.

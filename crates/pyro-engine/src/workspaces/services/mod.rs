@@ -29,7 +29,7 @@ use super::payloads::{LogPage, LogStream, WorkspaceState};
 use super::reach::decode;
 use super::store::Folder;
 use super::supervisor::wire::Request;
-use super::{LIMIT_BYTES_RANGE, PAGE_BYTES, Workspaces, journal, unix_now};
+use super::{LIMIT_BYTES_RANGE, PAGE_BYTES, Workspaces, journal, secrets, unix_now};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
 use crate::vms::checks;
@@ -105,6 +105,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// `invalid_name`, `conflict`, `invalid_readiness`, `out_of_range`,
+    /// `invalid_secret_env`, `unknown_secret`, `secret_no_text`, `invalid_port`,
     /// `service_running`, `too_many_services`; those of [`Self::exec`].
     pub fn start_service(
         &self,
@@ -113,8 +114,13 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Service> {
-        let request = Request::ServiceStart(service.checked()?);
+        let launch = service.checked()?;
         let folder = self.store.find(wanted)?;
+        if !launch.secret_env.is_empty() {
+            // Before a machine is started for nothing.
+            secrets::known(&folder.load()?, &launch.secret_env)?;
+        }
+        let request = Request::ServiceStart(launch);
         let called = self
             .on_machine(&folder, events, cancel, |session| {
                 session.call(&request, None, events, cancel)

@@ -5,6 +5,7 @@
 
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::payloads::LogPage;
+use crate::workspaces::ports::payloads::PublishedPort;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -105,19 +106,6 @@ impl RestartPolicy {
             Self::Always => "always",
         }
     }
-}
-
-/// A port of the host that leads to one of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PublishedPort {
-    /// `127.0.0.1`.
-    pub host: String,
-    /// Port of the host.
-    pub host_port: u16,
-    /// Port in the guest.
-    pub guest_port: u16,
-    /// `tcp`.
-    pub protocol: String,
 }
 
 /// A service.

@@ -27,6 +27,8 @@ pub enum Asked {
     ByCall,
     /// It was not ready in time.
     NotReady,
+    /// A port of it could not be published.
+    PortFailed,
 }
 
 /// A run that ended.
@@ -61,7 +63,8 @@ pub enum Next {
 #[must_use]
 pub fn next(ended: &Ended, policy: RestartPolicy, max_restarts: u32) -> Next {
     use ServiceStopReason::{
-        ProcessExitedBeforeReady, ReadinessTimeout, Sigkill, Sigterm, WorkspaceStopped,
+        ProcessExitedBeforeReady, PublishedPortFailed, ReadinessTimeout, Sigkill, Sigterm,
+        WorkspaceStopped,
     };
     if ended.machine_gone {
         return Next::Over(ServiceState::Stopped, Some(WorkspaceStopped));
@@ -69,6 +72,9 @@ pub fn next(ended: &Ended, policy: RestartPolicy, max_restarts: u32) -> Next {
     if ended.asked == Some(Asked::ByCall) {
         let reason = if ended.killed { Sigkill } else { Sigterm };
         return Next::Over(ServiceState::Stopped, Some(reason));
+    }
+    if ended.asked == Some(Asked::PortFailed) {
+        return Next::Over(ServiceState::Failed, Some(PublishedPortFailed));
     }
     let failed = !ended.was_ready || ended.exit_code != Some(0);
     let wanted = match policy {
@@ -101,7 +107,8 @@ mod tests {
         let asked = prop_oneof![
             Just(None),
             Just(Some(Asked::ByCall)),
-            Just(Some(Asked::NotReady))
+            Just(Some(Asked::NotReady)),
+            Just(Some(Asked::PortFailed))
         ];
         let code = prop_oneof![Just(None), Just(Some(0)), Just(Some(1)), Just(Some(143))];
         let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
@@ -111,7 +118,7 @@ mod tests {
                 machine_gone,
                 asked,
                 killed,
-                was_ready: was_ready && asked != Some(Asked::NotReady),
+                was_ready: was_ready && matches!(asked, None | Some(Asked::ByCall)),
                 started: started || was_ready,
                 exit_code,
                 streak,
@@ -131,7 +138,7 @@ mod tests {
             let next = next(&ended, policy, most);
             let again = matches!(next, Next::Again(_));
             let must_not = ended.machine_gone
-                || ended.asked == Some(Asked::ByCall)
+                || matches!(ended.asked, Some(Asked::ByCall | Asked::PortFailed))
                 || policy == RestartPolicy::No
                 || !ended.started
                 || ended.streak >= most;

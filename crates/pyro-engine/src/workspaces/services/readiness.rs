@@ -10,6 +10,7 @@
 
 use super::payloads::Readiness;
 use crate::error::{Error, Result};
+use crate::redact::Redactor;
 use crate::vms::checks;
 use pyro_proto::messages::probe::Target;
 use pyro_proto::path::{PathText, WORKSPACE, beneath};
@@ -98,6 +99,21 @@ pub fn inside(path: &str, what: &str) -> Result<String> {
         "" => WORKSPACE.to_owned(),
         relative => format!("{WORKSPACE}/{relative}"),
     })
+}
+
+/// As it may be shown.
+pub fn shown(readiness: &Readiness, redactor: &Redactor) -> Readiness {
+    let text = |text: &String| redactor.text(text);
+    match readiness {
+        Readiness::File { path } => Readiness::File { path: text(path) },
+        Readiness::Tcp { address } => Readiness::Tcp {
+            address: text(address),
+        },
+        Readiness::Http { url } => Readiness::Http { url: text(url) },
+        Readiness::Command { command } => Readiness::Command {
+            command: text(command),
+        },
+    }
 }
 
 /// What there is to look at. A record that cannot be is never ready.

@@ -159,6 +159,7 @@ pub fn at_rest(mut service: Service, now: f64) -> Service {
         service.error = Some("the supervisor or the host ended while it ran".into());
         service.pid = None;
         service.healthy = None;
+        service.published_ports.clear();
     }
     service
 }

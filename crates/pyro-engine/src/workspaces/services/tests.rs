@@ -17,6 +17,8 @@ fn new(name: &str) -> NewService {
         restart: RestartPolicy::No,
         max_restarts: 5,
         health_interval_seconds: None,
+        ports: Vec::new(),
+        secret_env: Vec::new(),
     }
 }
 
@@ -67,6 +69,26 @@ fn what_cannot_be_started_is_refused_on_every_door() {
         }),
         "conflict",
     );
+    let port = |host_port| crate::workspaces::ports::PortWish {
+        guest_port: 80,
+        host_port,
+    };
+    let ports = |ports: &[Option<u16>]| NewService {
+        ports: ports.iter().copied().map(port).collect(),
+        ..new("a")
+    };
+    refused(ports(&[Some(80)]), "invalid_port");
+    refused(ports(&[Some(8080), None, Some(8080)]), "conflict");
+    assert!(ports(&[Some(8080), None, None]).checked().is_ok());
+    let twice = crate::workspaces::secrets::SecretEnv {
+        secret: "TOKEN".into(),
+        env_var: "TOKEN".into(),
+    };
+    let twice = NewService {
+        secret_env: vec![twice.clone(), twice],
+        ..new("a")
+    };
+    refused(twice, "invalid_secret_env");
     let good = new(" web.1 ").checked().unwrap();
     assert_eq!(
         (good.name.as_str(), good.cwd.as_str()),

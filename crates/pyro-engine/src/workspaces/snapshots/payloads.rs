@@ -4,6 +4,7 @@
 
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::payloads::Workspace;
+use crate::workspaces::secrets::FoundSecrets;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,10 @@ pub struct CreatedSnapshot {
     pub workspace_id: String,
     /// The snapshot.
     pub snapshot: Snapshot,
+    /// Secrets of the workspace that are on it; also what was deleted may be
+    /// there.
+    #[serde(default)]
+    pub found_secrets: FoundSecrets,
     /// How the workspace's commands run.
     pub execution_mode: ExecutionMode,
 }

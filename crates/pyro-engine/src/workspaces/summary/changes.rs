@@ -6,6 +6,7 @@
 use crate::diff::Diff;
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::redact::Redactor;
 use crate::workspaces::files::diff::{compare, tree, with_lines};
 use crate::workspaces::payloads::{Workspace, WorkspaceState};
 use crate::workspaces::store::Folder;
@@ -22,6 +23,17 @@ pub struct Changes {
     /// Whether there are more than can be told.
     pub cut: bool,
     pub git_skipped: u64,
+}
+
+impl Changes {
+    /// Without secrets.
+    ///
+    /// # Errors
+    /// `encode`.
+    pub fn redacted(self, redactor: &Redactor) -> Result<Self> {
+        let (diff, _) = redactor.result(self.diff)?;
+        Ok(Self { diff, ..self })
+    }
 }
 
 /// What changed, or why nobody knows.

@@ -46,13 +46,18 @@ impl Workspaces {
         let output = html.map(export::place).transpose()?;
         let workspace = self.at_rest(&folder)?;
         let (commands, unreadable_commands) = commands::as_of_now(&folder, workspace.reset_count)?;
+        let redactor = self.secrets(&folder)?.redactor();
+        let changes = changes::changes(&folder, &workspace, cancel)?;
         let session = Session {
             commands,
             unreadable_commands,
             services: services::current(&folder, workspace.state == WorkspaceState::Started),
             history: events::history(&folder, workspace.reset_count)?,
             named_count: folder.snapshots().all()?.0.len() as u64,
-            changes: changes::changes(&folder, &workspace, cancel)?,
+            changes: match changes {
+                Ok(changes) => Ok(changes.redacted(&redactor)?),
+                Err(reason) => Err(redactor.text(&reason)),
+            },
             workspace,
         };
         let mut summary = build::summary(&session);

@@ -16,9 +16,11 @@ use crate::guest::files::Fault;
 use crate::guest::{Captured, KEPT_BYTES, Output, StdinPump};
 use crate::layout::Layout;
 use crate::own_program;
+use crate::workspaces::reach::decode;
+use crate::workspaces::secrets::Secrets;
 use crate::workspaces::store::Folder;
 use pyro_proto::messages::{Hello, channel};
-use pyro_proto::{Incoming, Link, LinkError};
+use pyro_proto::{Incoming, Link, LinkError, Stream};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -234,18 +236,47 @@ impl Session {
             }
         };
         drop(pump);
-        match serde_json::from_slice(&answer) {
-            Ok(Answer::Done { value }) => Ok(Called {
-                value,
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
-            }),
-            Ok(Answer::Failed(failure)) => Err(failure.into()),
-            Err(error) => Err(Error::runtime(
-                "supervisor_protocol",
-                format!("the supervisor's answer makes no sense: {error}"),
-            )),
-        }
+        Ok(Called {
+            value: answered(&answer)?,
+            stdout: stdout.finish(),
+            stderr: stderr.finish(),
+        })
+    }
+
+    /// One request whose stream `talk` has until it is over; it returns the
+    /// answer, or none when the supervisor is lost.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and those of `talk`.
+    pub fn converse<T: serde::de::DeserializeOwned>(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        talk: impl FnOnce(&Arc<Stream>) -> Result<Option<Vec<u8>>>,
+    ) -> Result<T> {
+        self.same_protocol()?;
+        let _woken = self.end_on(cancel)?;
+        let text = serde_json::to_vec(request)
+            .map_err(|error| Error::runtime("encode", error.to_string()))?;
+        let stream = self
+            .link
+            .open(&text)
+            .map_err(|error| lost(&error, cancel))?;
+        let answer = talk(&Arc::new(stream))?;
+        let answer = answer.ok_or_else(|| lost(&LinkError::Closed, cancel))?;
+        decode(answered(&answer)?)
+    }
+}
+
+/// What an answer says.
+fn answered(answer: &[u8]) -> Result<Value> {
+    match serde_json::from_slice(answer) {
+        Ok(Answer::Done { value }) => Ok(value),
+        Ok(Answer::Failed(failure)) => Err(failure.into()),
+        Err(error) => Err(Error::runtime(
+            "supervisor_protocol",
+            format!("the supervisor's answer makes no sense: {error}"),
+        )),
     }
 }
 
@@ -324,7 +355,19 @@ pub fn spawn(layout: &Layout, folder: &Folder) -> Result<()> {
             format!("no supervisor for workspace {}: {what}", folder.id),
         )
     };
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    // It lives on, and its environment can be read for as long.
+    if let Ok(secrets) = folder
+        .load()
+        .and_then(|record| Secrets::load(folder, &record))
+    {
+        for (name, value) in std::env::vars_os() {
+            if secrets.are_in(value.as_encoded_bytes()) {
+                command.env_remove(name);
+            }
+        }
+    }
+    let mut child = command
         .args(["supervise", &folder.id])
         .env("PYRO_STATE_DIR", &layout.state)
         .env("PYRO_ENVIRONMENT_CACHE_DIR", &layout.cache)

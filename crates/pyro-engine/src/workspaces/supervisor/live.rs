@@ -12,6 +12,7 @@ mod ports;
 mod running;
 mod secrets;
 mod services;
+mod shells;
 mod snapshots;
 
 use crate::environments::Environments;
@@ -55,6 +56,7 @@ pub(super) struct Live {
     over: AtomicBool,
     sequence: AtomicU64,
     running: running::Running,
+    shells: shells::Shells,
     services: services::Services,
     ports: ports::Ports,
     secrets: Secrets,
@@ -99,6 +101,7 @@ impl Live {
             wake,
             over: AtomicBool::new(false),
             running: running::Running::default(),
+            shells: shells::Shells::default(),
             services: services::Services::default(),
             ports: ports::Ports::default(),
             folder,
@@ -248,6 +251,7 @@ impl Live {
         let halted = || Some(format!("the guest is halted: {}", self.guest()?.halted()?));
         Workspace {
             running_command_count: self.running.count(),
+            running_shell_count: self.shells.running_count(),
             published_ports: self.ports.published(),
             last_error: shown
                 .last_error
@@ -301,6 +305,7 @@ impl Live {
             events::clear(&self.folder)?;
             network::log::clear(self.folder.path())?;
             self.sequence.store(0, Ordering::SeqCst);
+            self.shells.clear();
             self.change(|record| {
                 record.command_count = 0;
                 record.last_command = None;
@@ -421,6 +426,8 @@ impl Live {
             if let Err(error) = self.happened(Happening::StopAsked) {
                 tracing::warn!("the record was not written: {error}");
             }
+            // An interactive shell ignores TERM.
+            self.shells.hang_up();
             guest.power_off();
             self.services.wait_until_over(SERVICES_OVER);
             if let Err(error) = File::open(self.folder.scratch()).and_then(|disk| disk.sync_all()) {

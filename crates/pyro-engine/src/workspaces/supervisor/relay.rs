@@ -27,6 +27,7 @@ pub(super) fn changes(request: &Request) -> Option<bool> {
         Request::Configure(_)
         | Request::WarmUp
         | Request::Exec(_)
+        | Request::OpenShell(_)
         | Request::Serve(_)
         | Request::Probe(_)
         | Request::InstallSecrets(_)
@@ -42,7 +43,7 @@ pub(super) fn relay(live: &Live, up: &Arc<Stream>, request: &[u8], changes: bool
     let refuse = |error: &Error| {
         let reply = Reply::Failed(Failed {
             code: error.code.to_owned(),
-            message: error.message.clone(),
+            message: live.redactor().text(&error.message),
         });
         // A client that is gone needs no answer.
         let _ = up.finish(&serde_json::to_vec(&reply).unwrap_or_default());

@@ -114,6 +114,7 @@ fn carry_out(
             let wait = Duration::from_secs(wait_seconds);
             value(live.follow(&underway, wait, &events, cancel))
         }
+        Request::Shell(ask) => live.shell(ask, stream, cancel),
         Request::ServiceStart(launch) => value(live.start_service(launch, cancel)?),
         Request::ServiceStop { name } => value(live.stop_service(&name)?),
         Request::PortPublish(wish) => {

@@ -21,6 +21,7 @@ use crate::workspaces::journal::Entry;
 use crate::workspaces::ports::PortWish;
 use crate::workspaces::secrets::SecretEnv;
 use crate::workspaces::services::Launch;
+use crate::workspaces::shells::asks::ShellAsk;
 use crate::workspaces::snapshots::SnapshotName;
 use pyro_proto::messages::channel;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,8 @@ pub enum Request {
         #[serde(default)]
         secret_env: Vec<SecretEnv>,
     },
+    /// About shells.
+    Shell(ShellAsk),
     /// Starts a service; the answer is the service once it is ready or has failed.
     ServiceStart(Launch),
     /// Ends a service; the answer is the service.

@@ -10,7 +10,7 @@
 
 use super::{Live, leaving, lock};
 use crate::error::{Error, Result};
-use crate::events::{Cancel, EventSink, Meter};
+use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::guest::Guest;
 use crate::start::Scratch;
 use crate::start::disk_copy::{allocated_bytes, copy_disk, write_back};
@@ -44,23 +44,28 @@ impl Live {
             .and_then(|(copy, entry_count)| {
                 copy.sync_all().map_err(Error::io("write", &path))?;
                 not_cancelled(cancel)?;
+                let found = self.secrets.in_disk(&copy, &path)?;
                 let facts = Facts {
                     created_at: unix_now(),
                     entry_count,
                     bytes_written: allocated_bytes(&path)?,
                     disk_bytes: self.disk_mib() << 20,
                 };
-                snapshots.complete(name, &facts)
+                Ok((snapshots.complete(name, &facts)?, found))
             });
         if created.is_err() {
             let _ = std::fs::remove_file(&path);
         }
-        let snapshot = created?;
+        let (snapshot, found_secrets) = created?;
+        if let Some(notice) = found_secrets.notice(&format!("snapshot {name}")) {
+            events.event(Event::Notice(notice));
+        }
         self.touch();
         let machine = lock(&self.record).machine.clone();
         Ok(CreatedSnapshot {
             workspace_id: self.folder.id.clone(),
             snapshot,
+            found_secrets,
             execution_mode: machine
                 .map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
         })

@@ -204,7 +204,6 @@ impl Live {
     }
 
     /// Closes all of `owner`'s, with their connections.
-    #[allow(dead_code)] // for services
     pub(in crate::workspaces::supervisor) fn unpublish_owner(&self, owner: &Owner) {
         self.close_where(|port| port.owner == *owner);
     }

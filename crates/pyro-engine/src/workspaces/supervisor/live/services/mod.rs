@@ -21,9 +21,11 @@ use crate::guest::{Guest, Serving};
 use crate::vms::payloads::ExecutionMode;
 use crate::workspaces::events::{self, Done};
 use crate::workspaces::payloads::LogStream;
+use crate::workspaces::ports::Owner;
 use crate::workspaces::services::log::Log;
 use crate::workspaces::services::payloads::{Service, ServiceState};
 use crate::workspaces::services::policy::Asked;
+use crate::workspaces::services::readiness;
 use crate::workspaces::services::record::{self, Room};
 use crate::workspaces::services::{self, Launch};
 use crate::workspaces::state::Phase;
@@ -127,6 +129,10 @@ impl Services {
 }
 
 impl Running {
+    fn owner(&self) -> Owner {
+        Owner::Service(self.launch.name.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Now> {
         lock(&self.now)
     }
@@ -164,7 +170,7 @@ impl Running {
             if now.is_over() {
                 return;
             }
-            // A call is a wish; the other is only true of one run.
+            // A call is a wish; the others are only true of one run.
             if now.asked.is_none() || why == Asked::ByCall {
                 now.asked = Some(why);
             }
@@ -176,7 +182,7 @@ impl Running {
         };
         // One that is just being started gets its signal from who starts it.
         let ended = |now: &Now| {
-            now.is_over() || (why == Asked::NotReady && (now.run != run || now.process.is_none()))
+            now.is_over() || (why != Asked::ByCall && (now.run != run || now.process.is_none()))
         };
         if self.wait(Instant::now() + GRACE, ended) {
             return;
@@ -204,7 +210,9 @@ impl Live {
         gone: &Cancel,
     ) -> Result<Service> {
         let guest = self.guest_for_command()?;
-        let running = self.register(launch, guest)?;
+        let env = self.secret_env(&launch.secret_env)?;
+        self.refresh_secrets(&guest, &launch.secret_env, gone)?;
+        let running = self.register(launch, env, guest)?;
         let (live, one) = (self.clone(), running.clone());
         std::thread::spawn(move || live.run_service(&one));
         self.touch();
@@ -228,7 +236,12 @@ impl Live {
 
     /// Gives it its name and its files. When the machine changed meanwhile
     /// nothing is done.
-    fn register(&self, launch: Launch, guest: Arc<Guest>) -> Result<Arc<Running>> {
+    fn register(
+        &self,
+        launch: Launch,
+        env: BTreeMap<String, String>,
+        guest: Arc<Guest>,
+    ) -> Result<Arc<Running>> {
         // Held to the end: a reset forgets services only when it has said here
         // that it is under way.
         let record = lock(&self.record);
@@ -240,19 +253,23 @@ impl Live {
         self.services
             .admit(&launch.name, names.len(), &self.folder.id)?;
         let mode = record.machine.as_ref();
+        let redactor = self.redactor();
         let service = Service {
             workspace_id: self.folder.id.clone(),
             service_name: launch.name.clone(),
             state: ServiceState::Running,
-            command: launch.command.clone(),
-            cwd: launch.cwd.clone(),
+            command: redactor.text(&launch.command),
+            cwd: redactor.text(&launch.cwd),
             started_at: unix_now(),
             ended_at: None,
             exit_code: None,
             signal: None,
             pid: None,
             execution_mode: mode.map_or(ExecutionMode::Pending, |machine| machine.execution_mode),
-            readiness: launch.readiness.clone(),
+            readiness: launch
+                .readiness
+                .as_ref()
+                .map(|one| readiness::shown(one, &redactor)),
             ready_at: None,
             stop_reason: None,
             error: None,
@@ -270,7 +287,7 @@ impl Live {
         let path = self.folder.file("services");
         room.save(&service).map_err(Error::io("write in", &path))?;
         let running = Arc::new(Running {
-            env: BTreeMap::new(),
+            env,
             launch,
             guest,
             room,

@@ -12,6 +12,7 @@
 
 use super::{KILL, Live, Now, Running, TERM};
 use crate::guest::{Heard, Line};
+use crate::redact::{Redaction, Redactor};
 use crate::workspaces::events::Done;
 use crate::workspaces::services::log::Log;
 use crate::workspaces::services::payloads::Service;
@@ -19,6 +20,58 @@ use crate::workspaces::services::policy::{self, Ended, Next, STEADY};
 use crate::workspaces::unix_now;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// After so long a held beginning of a secret is shown, if it is short.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What one run writes, on its way to the host's disk.
+struct Written<'a> {
+    streams: [Redaction; 2],
+    logs: Option<&'a mut [Log; 2]>,
+    /// When what is held back is shown because nothing came.
+    paused: Option<Instant>,
+}
+
+impl<'a> Written<'a> {
+    fn new(redactor: &Redactor, logs: Option<&'a mut [Log; 2]>) -> Self {
+        Self {
+            streams: [redactor.stream(), redactor.stream()],
+            logs,
+            paused: None,
+        }
+    }
+
+    fn push(&mut self, which: usize, bytes: Vec<u8>) {
+        let shown = self.streams[which].pass(bytes);
+        self.keep(which, &shown);
+        let held = self.streams.iter().any(|stream| stream.held() > 0);
+        self.paused = held.then(|| Instant::now() + PAUSE);
+    }
+
+    fn release(&mut self) {
+        self.paused = None;
+        for which in [0, 1] {
+            let shown = self.streams[which].release();
+            self.keep(which, &shown);
+        }
+    }
+
+    fn keep(&mut self, which: usize, shown: &[u8]) {
+        if let Some(logs) = &mut self.logs {
+            logs[which].push(shown);
+        }
+    }
+}
+
+/// What is held at the end became no secret.
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        for which in [0, 1] {
+            let shown = self.streams[which].finish();
+            self.keep(which, &shown);
+        }
+    }
+}
 
 /// How one run ended, as far as anybody knows.
 #[derive(Default)]
@@ -53,13 +106,15 @@ impl Live {
                 one.save(&now);
                 continue;
             }
+            drop(now);
             let machine_gone = !self.is_current(&one.guest);
-            over(one, &mut now, &End::default(), machine_gone);
+            self.unpublish_owner(&one.owner());
+            over(one, &mut one.lock(), &End::default(), machine_gone);
             return;
         }
     }
 
-    fn one_run(self: &Arc<Self>, one: &Arc<Running>, mut logs: Option<&mut [Log; 2]>) -> End {
+    fn one_run(self: &Arc<Self>, one: &Arc<Running>, logs: Option<&mut [Log; 2]>) -> End {
         let served = one.guest.serve(&Line {
             shell: &one.launch.command,
             cwd: &one.launch.cwd,
@@ -69,7 +124,7 @@ impl Live {
             Ok(process) => process,
             Err(error) => {
                 return End {
-                    error: Some(error.message),
+                    error: Some(self.redactor().text(&error.message)),
                     ..End::default()
                 };
             }
@@ -84,8 +139,9 @@ impl Live {
             now.run
         };
         let mut is_watched = false;
+        let mut written = Written::new(&self.redactor(), logs);
         loop {
-            match process.hear() {
+            match process.hear(written.paused) {
                 Heard::Began(pid) if !is_watched => {
                     is_watched = true;
                     let mut now = one.lock();
@@ -96,9 +152,9 @@ impl Live {
                     std::thread::spawn(move || live.watch_service(&one, run));
                 }
                 Heard::Began(_) => {}
-                // The one place where what a service writes comes in.
-                Heard::Stdout(bytes) => logs.iter_mut().for_each(|logs| logs[0].push(&bytes)),
-                Heard::Stderr(bytes) => logs.iter_mut().for_each(|logs| logs[1].push(&bytes)),
+                Heard::Stdout(bytes) => written.push(0, bytes),
+                Heard::Stderr(bytes) => written.push(1, bytes),
+                Heard::Silence => written.release(),
                 Heard::Ended(Ok(exited)) => {
                     return End {
                         exit_code: Some(exited.exit_code),
@@ -108,7 +164,7 @@ impl Live {
                 }
                 Heard::Ended(Err(error)) => {
                     return End {
-                        error: Some(error),
+                        error: Some(self.redactor().text(&error)),
                         ..End::default()
                     };
                 }
@@ -138,6 +194,10 @@ impl Live {
                 Some(pause)
             }
             Next::Over(..) => {
+                drop(now);
+                // Before its name is free for another one.
+                self.unpublish_owner(&one.owner());
+                let mut now = one.lock();
                 over(one, &mut now, &end, machine_gone);
                 let (service, is_first) = (now.service.clone(), !now.started);
                 drop(now);
@@ -173,8 +233,10 @@ fn over(one: &Running, now: &mut Now, end: &End, machine_gone: bool) {
     service.signal = end.signal;
     service.error = match machine_gone {
         true => Some("its machine ended while it ran".into()),
-        false => end.error.clone(),
+        // Why a port of it could not be published is there already.
+        false => end.error.clone().or_else(|| service.error.take()),
     };
+    service.published_ports.clear();
     one.save(now);
 }
 

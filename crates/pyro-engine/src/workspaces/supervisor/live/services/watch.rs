@@ -7,10 +7,12 @@
 //!   Began --nothing to look at--> lives for SETTLE --------------> ready
 //!         --look, pause, look ... --yes--> ready --health--> look, pause ...
 //!              `--deadline--> asked to end (not ready)
+//! ready: its ports are opened first; one that fails ends it
 //! ```
 
 use super::{Live, Now, Running};
 use crate::guest::Line;
+use crate::workspaces::ports::payloads::PublishedPort;
 use crate::workspaces::services::payloads::Readiness;
 use crate::workspaces::services::policy::Asked;
 use crate::workspaces::services::readiness::{Looked, look};
@@ -48,7 +50,7 @@ impl Live {
                         return;
                     }
                     // On record with the next change; not one write per look.
-                    now.service.not_ready_because = Some(why);
+                    now.service.not_ready_because = Some(self.redactor().text(&why));
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -75,17 +77,28 @@ impl Live {
             let healthy = Some(found.is_ok());
             if now.service.healthy != healthy {
                 now.service.healthy = healthy;
-                now.service.not_ready_because = found.err();
+                now.service.not_ready_because = found.err().map(|why| self.redactor().text(&why));
                 one.save(&now);
             }
         }
     }
 
     fn ready(&self, one: &Running, run: u32) {
-        let mut now = one.lock();
-        if now.is_over() || now.run != run || now.process.is_none() || now.asked.is_some() {
+        let gone = |now: &Now| {
+            now.is_over() || now.run != run || now.process.is_none() || now.asked.is_some()
+        };
+        if gone(&one.lock()) {
             return;
         }
+        let Some(published) = self.publish_for(one) else {
+            return one.ask_to_end(Asked::PortFailed);
+        };
+        let mut now = one.lock();
+        if gone(&now) {
+            drop(now);
+            return self.take_back(one, &published);
+        }
+        now.service.published_ports.extend(published);
         now.service.ready_at = Some(unix_now());
         now.service.not_ready_because = None;
         if one.launch.health_interval_seconds.is_some() {
@@ -98,6 +111,33 @@ impl Live {
         drop(now);
         if is_first {
             self.note_start(&service);
+        }
+    }
+
+    /// Opens its ports, all or none; a run after a restart has them already.
+    fn publish_for(&self, one: &Running) -> Option<Vec<PublishedPort>> {
+        let mut published = Vec::new();
+        if !one.lock().service.published_ports.is_empty() {
+            return Some(published);
+        }
+        for wish in &one.launch.ports {
+            match self.publish(&one.owner(), wish.guest_port, wish.host_port) {
+                Ok(port) => published.push(port),
+                Err(error) => {
+                    self.take_back(one, &published);
+                    one.lock().service.error = Some(self.redactor().text(&error.message));
+                    return None;
+                }
+            }
+        }
+        Some(published)
+    }
+
+    /// One by one: another service may have the name by now.
+    fn take_back(&self, one: &Running, published: &[PublishedPort]) {
+        for port in published {
+            // One that is closed already is what was wanted.
+            let _ = self.unpublish(&one.owner(), port.host_port);
         }
     }
 }
