@@ -54,6 +54,8 @@ pub fn call(row: &Row, matches: &ArgMatches) -> u8 {
                 None => render::result(row.name, json, &response, &sink),
             };
             match Stream::Stdout.write(text.as_bytes(), &cancel) {
+                // What a result has streamed counts as well.
+                Ok(()) if sink.ended() == Some(Ended::Pipe) => output::BROKEN_PIPE,
                 Ok(()) => exit_code(row, &request, &response, json),
                 Err(Ended::Pipe) => output::BROKEN_PIPE,
                 Err(ended) => failure::show(&ended.into_error(), json),

@@ -48,7 +48,7 @@ use tokio::sync::Semaphore;
 pub const MAX_CONNECTIONS: usize = 1024;
 
 /// How long a client may take to say what it wants.
-const FIRST_BYTES: Duration = Duration::from_secs(8);
+const FIRST_BYTES: Duration = Duration::from_secs(15);
 
 /// The same, where nothing has to be said.
 const FIRST_BYTES_IF_ANY: Duration = Duration::from_secs(2);
@@ -177,14 +177,25 @@ impl Connection<'_> {
 
     async fn tls(&self, mut guest: TcpStream, otherwise: Option<&str>) {
         let mut seen = Vec::new();
-        let patience = match otherwise {
-            None => FIRST_BYTES,
-            Some(_) => FIRST_BYTES_IF_ANY,
+        // A client of a brokered host may be slow to begin; passed on, it would
+        // meet a certificate and a placeholder that are not meant to meet.
+        let broker = self.proxy.broker.as_ref();
+        let may_be_silent = otherwise.is_some()
+            && !broker
+                .is_some_and(|broker| self.pinned.names.iter().any(|name| broker.is_for(name)));
+        let patience = if may_be_silent {
+            FIRST_BYTES_IF_ANY
+        } else {
+            FIRST_BYTES
         };
         let hello = tokio::time::timeout(patience, first_message(&mut guest, &mut seen)).await;
         let hello = match (hello, otherwise) {
             (Ok(client_hello::Read::Whole(hello)), _) => hello,
-            (Ok(client_hello::Read::NotTls) | Err(_), Some(rule)) => {
+            (Ok(client_hello::Read::NotTls), Some(rule)) => {
+                let name = self.only_name();
+                return self.pass(guest, seen, name.as_deref(), rule).await;
+            }
+            (Err(_), Some(rule)) if may_be_silent => {
                 let name = self.only_name();
                 return self.pass(guest, seen, name.as_deref(), rule).await;
             }
@@ -208,8 +219,7 @@ impl Connection<'_> {
                 .await;
         };
         let text = Some(name.as_str());
-        let brokered = self.proxy.broker.as_ref();
-        let brokered = brokered.filter(|broker| broker.is_for(&name));
+        let brokered = broker.filter(|broker| broker.is_for(&name));
         if hello.has_encrypted && (otherwise.is_none() || brokered.is_some()) {
             let reason = "a handshake with an encrypted server name";
             return self.alert(guest, text, refuse::ACCESS_DENIED, reason).await;

@@ -5,6 +5,7 @@ mod dial;
 mod diff;
 mod host;
 mod many_files;
+mod services;
 mod shells;
 mod single_files;
 mod workspace;

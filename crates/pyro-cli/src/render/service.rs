@@ -98,6 +98,34 @@ fn ports(service: &Value) -> String {
     ports.join(",")
 }
 
+/// `1/2`; empty when a workspace has none.
+pub fn running_of_all(workspace: &Value) -> String {
+    match workspace["service_count"].as_u64().unwrap_or_default() {
+        0 => String::new(),
+        count => format!("{}/{count}", workspace["running_service_count"]),
+    }
+}
+
+/// `1/2 running: db exited, web running`.
+pub fn of_workspace(workspace: &Value) -> String {
+    let of_all = running_of_all(workspace);
+    if of_all.is_empty() {
+        return of_all;
+    }
+    let services = workspace["services"].as_array().into_iter().flatten();
+    let each: Vec<_> = services
+        .map(|one| {
+            let sick = if one["healthy"] == false {
+                " (not healthy)"
+            } else {
+                ""
+            };
+            format!("{} {}{sick}", text(one, "service_name"), text(one, "state"))
+        })
+        .collect();
+    format!("{of_all} running: {}", each.join(", "))
+}
+
 /// What is only sometimes to be said.
 fn besides(service: &Value) -> String {
     let mut line = String::new();
@@ -182,6 +210,18 @@ mod tests {
         assert_eq!(exit_code(&start, &json!({"exit_code": 7})), None);
         let line = summary("service_start", &service);
         assert!(line.contains(" exit_code=7\nnote: what it wrote: pyro workspace service logs"));
+    }
+
+    #[test]
+    fn a_workspace_names_its_services() {
+        let two = json!({"service_count": 2, "running_service_count": 1, "services": [
+            {"service_name": "db", "state": "exited"},
+            {"service_name": "web", "state": "running", "healthy": false}]});
+        assert_eq!(
+            of_workspace(&two),
+            "1/2 running: db exited, web running (not healthy)"
+        );
+        assert_eq!(of_workspace(&json!({"service_count": 0})), "");
     }
 
     #[test]

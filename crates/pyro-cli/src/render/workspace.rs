@@ -2,7 +2,7 @@
 //!
 //! Owns: the block, the table. Refuses: JSON; commands (command.rs).
 
-use super::{ports, text};
+use super::{ports, service, text};
 use serde_json::Value;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -54,6 +54,7 @@ pub fn block(title: &str, workspace: &Value) -> String {
     if workspace["running_command_count"].as_u64() > Some(0) {
         line("Running commands", text(workspace, "running_command_count"));
     }
+    line("Services", service::of_workspace(workspace));
     line("Reset count", text(workspace, "reset_count"));
     line("Last reset", ago(&workspace["last_reset_at"]));
     let last = &workspace["last_command"];
@@ -141,7 +142,7 @@ pub(super) fn labels(labels: &Value, between: &str) -> String {
 
 /// All workspaces as a table.
 pub fn list(list: &Value) -> String {
-    let rows: Vec<[String; 8]> = list["workspaces"]
+    let rows: Vec<[String; 10]> = list["workspaces"]
         .as_array()
         .into_iter()
         .flatten()
@@ -152,6 +153,8 @@ pub fn list(list: &Value) -> String {
                 state(row),
                 text(row, "environment"),
                 text(row, "command_count"),
+                text(row, "running_shell_count"),
+                service::running_of_all(row),
                 text(row, "published_port_count"),
                 bytes(&row["disk_used_bytes"]),
                 ago(&row["last_activity_at"]),
@@ -168,6 +171,8 @@ pub fn list(list: &Value) -> String {
                 "STATE",
                 "ENVIRONMENT",
                 "COMMANDS",
+                "SHELLS",
+                "SERVICES",
                 "PORTS",
                 "DISK",
                 "LAST ACTIVITY",

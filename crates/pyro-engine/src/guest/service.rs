@@ -62,6 +62,8 @@ pub(crate) enum Heard {
     Silence,
     /// How it ended; else why nobody knows.
     Ended(Result<Exited, String>),
+    /// The guest is gone, or just about to be.
+    Lost,
 }
 
 impl Serving {
@@ -86,7 +88,9 @@ impl Serving {
                     });
                 }
                 Err(LinkError::TimedOut(_)) => return Heard::Silence,
-                Err(error) => return Heard::Ended(Err(error.to_string())),
+                // Given up, here or there; anything else is the link's end.
+                Err(LinkError::Reset) => return Heard::Ended(Err(LinkError::Reset.to_string())),
+                Err(_) => return Heard::Lost,
             }
         }
     }

@@ -9,12 +9,15 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
 use super::MIN_VALUE_BYTES;
 
 /// No pattern is shorter.
 pub(super) const ANCHOR_BYTES: usize = MIN_VALUE_BYTES;
+
+/// So many fit a table of some MiB, which is the fastest way.
+const MAX_TABLE_ANCHORS: usize = 1024;
 
 type Anchor = [u8; ANCHOR_BYTES];
 
@@ -51,6 +54,7 @@ impl Patterns {
         // It fails for no reason but more states than a u32 counts.
         let anchors = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostFirst)
+            .kind((by_anchor.len() <= MAX_TABLE_ANCHORS).then_some(AhoCorasickKind::DFA))
             .build(by_anchor.iter().map(|(anchor, _)| anchor))
             .ok()?;
         (!list.is_empty()).then_some(Self {

@@ -219,6 +219,7 @@ impl Workspaces {
             last_reset_at: None,
             machine: None,
             published_ports: Vec::new(),
+            running_shell_count: 0,
         })
     }
 

@@ -149,6 +149,8 @@ pub struct WorkspaceRow {
     pub service_count: u64,
     /// Those that run.
     pub running_service_count: u64,
+    /// Shells that run.
+    pub running_shell_count: u64,
     /// Ports of this host that lead into it.
     pub published_port_count: u64,
     /// Whether its supervisor does not answer: what it wrote down last is shown.

@@ -49,6 +49,9 @@ pub struct Record {
     /// Of the machine that runs; what they are after its end means nothing.
     #[serde(default)]
     pub published_ports: Vec<OwnedPort>,
+    /// Shells that ran when one was opened or ended last, for those who do not ask.
+    #[serde(default)]
+    pub running_shell_count: u64,
 }
 
 /// What it was made of.

@@ -75,7 +75,7 @@ pub fn workspace(record: &Record, folder: &Folder, left: Option<Duration>) -> Wo
         command_count: record.command_count,
         // Its supervisor knows.
         running_command_count: 0,
-        running_shell_count: 0,
+        running_shell_count: shells(record),
         last_command: record.last_command.clone(),
         reset_count: record.reset_count,
         last_reset_at: record.last_reset_at,
@@ -103,6 +103,7 @@ pub fn row(record: &Record, folder: &Folder) -> WorkspaceRow {
         command_count: record.command_count,
         service_count: services.len() as u64,
         running_service_count: services::running(&services),
+        running_shell_count: shells(record),
         published_port_count: ports(record).len() as u64,
         stale: false,
         disk_used_bytes: folder.disk_used_bytes(),
@@ -118,6 +119,14 @@ fn ports(record: &Record) -> &[OwnedPort] {
     match record.phase {
         Phase::Started => &record.published_ports,
         _ => &[],
+    }
+}
+
+/// So do these.
+fn shells(record: &Record) -> u64 {
+    match record.phase {
+        Phase::Started => record.running_shell_count,
+        _ => 0,
     }
 }
 

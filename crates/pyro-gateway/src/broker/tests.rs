@@ -388,6 +388,19 @@ async fn a_secret_does_not_leave_in_clear() {
     assert!(got.lock().unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn a_client_that_is_slow_to_begin_is_still_brokered() {
+    let (world, bench) = world_and_bench(&[]);
+    serve(&bench, "1.2.3.4:443", world.server_config(HOST, &[])).await;
+    let stream = bench.connect("1.2.3.4:443");
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let name = ServerName::try_from(HOST).unwrap();
+    let connector = tokio_rustls::TlsConnector::from(client_config(guest_roots(&bench), &[]));
+    assert!(connector.connect(name, stream).await.is_ok());
+}
+
 #[test]
 fn values_hosts_and_roots_that_do_not_work_are_refused_at_once() {
     let policy =

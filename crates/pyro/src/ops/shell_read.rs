@@ -46,8 +46,8 @@ pub struct ShellReadRequest {
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
     pub wait_for_idle_ms: Option<u64>,
-    /// Wait until this text was shown behind the cursor; with a quiet time, for
-    /// that time after it
+    /// Wait until this text was shown behind the cursor, where what is typed is
+    /// shown too; with a quiet time, for that time after it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     #[serde(default)]
     pub wait_for: Option<String>,

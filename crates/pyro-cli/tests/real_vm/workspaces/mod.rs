@@ -3,6 +3,7 @@
 //! Owns: a workspace for a test, and finding its processes.
 
 mod attach;
+mod brokered;
 mod crashes;
 mod diff;
 mod disk;

@@ -1,7 +1,7 @@
 //! Services on real guests: those that behave, and those that do not.
 
 use super::{Desk, processes, supervisor};
-use crate::machine::{eventually, is_alive, text};
+use crate::machine::{eventually, is_alive, text, vmm_below};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -26,6 +26,11 @@ while (accept(my $c, $s)) {
     print $c "HTTP/1.1 $status\r\nContent-Length: 0\r\n\r\n"; close $c;
 }
 "#;
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
 
 /// A secret's.
 const VALUE: &str = "t0p-s3cret-v4lue";
@@ -244,7 +249,7 @@ fn published(desk: &Desk) {
 #[test]
 fn those_that_do_not_behave() {
     let desk = Desk::new();
-    desk.create("bad");
+    let id = desk.create("bad");
     let never = ["--ready-file", "never", "--ready-timeout-seconds", "60"];
     let began = Instant::now();
     let (died, code) = desk.serve("bad", "died", &never, "echo why >&2; exit 3");
@@ -346,6 +351,14 @@ fn those_that_do_not_behave() {
     eventually("it has a log of its own", || {
         desk.log("bad", "flood") == "new\n"
     });
+
+    // The VMM is killed: on record without anybody asking.
+    kill(vmm_below(supervisor(&id).unwrap()).unwrap());
+    eventually("its supervisor has ended", || supervisor(&id).is_none());
+    let flood = desk.service_status("bad", "flood");
+    says(&flood, "stopped", &"workspace_stopped".into());
+    assert_eq!(flood["error"], "its machine ended while it ran");
+    assert_eq!(desk.log("bad", "flood"), "new\n");
 }
 
 /// Restarts, a client that is killed during a start, and a supervisor that is.
@@ -442,8 +455,7 @@ fn they_outlive_clients_and_end_with_their_supervisor() {
     }
 
     let before = processes(&id);
-    let pid = i32::try_from(supervisor(&id).unwrap()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    kill(supervisor(&id).unwrap());
     for pid in before {
         eventually("no process is left", || !is_alive(pid));
     }

@@ -151,6 +151,8 @@ fn a_session_goes_on_between_calls() {
     shell.write("stty size");
     shell.until("30 50");
     assert_eq!(desk.done(&["status", "talk"])["running_shell_count"], 1);
+    let list = desk.done(&["list"]);
+    assert_eq!(list["workspaces"][0]["running_shell_count"], 1, "{list}");
     for (words, kind) in [
         (vec!["open", "talk", "--cwd", "/nowhere"], "missing_cwd"),
         (vec!["open", "talk", "--cols", "0"], "out_of_range"),
@@ -177,6 +179,8 @@ fn a_session_goes_on_between_calls() {
     desk.done(&["stop", "talk"]);
     assert!(began.elapsed() < Duration::from_secs(15));
     assert_eq!(desk.done(&["shell", "list", "talk"])["count"], 0);
+    let list = desk.done(&["list"]);
+    assert_eq!(list["workspaces"][0]["running_shell_count"], 0, "{list}");
     let (stopped, _) = shell.call("read", &[]);
     assert_eq!(stopped["error_kind"], "wrong_state", "{stopped}");
 }

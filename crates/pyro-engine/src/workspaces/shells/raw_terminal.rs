@@ -44,3 +44,40 @@ pub fn restore() {
 fn saved() -> MutexGuard<'static, Option<(File, Termios)>> {
     SAVED.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+    use rustix::termios::LocalModes;
+
+    #[test]
+    fn it_is_given_back_on_every_way_out() {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        let master = openpt(flags).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = File::from(ioctl_tiocgptpeer(&master, flags).unwrap());
+        let modes = || tcgetattr(&terminal).unwrap().local_modes;
+        let before = modes();
+        assert!(before.contains(LocalModes::ICANON));
+
+        let raw = RawTerminal::new(&terminal).unwrap();
+        assert!(!modes().contains(LocalModes::ICANON));
+        drop(raw);
+        assert_eq!(modes(), before);
+
+        let panicked = std::panic::catch_unwind(|| {
+            let _raw = RawTerminal::new(&terminal).unwrap();
+            panic!("in the middle");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(modes(), before);
+
+        // As the thread that takes signals does, before it ends the process.
+        let raw = RawTerminal::new(&terminal).unwrap();
+        restore();
+        assert_eq!(modes(), before);
+        drop(raw);
+        assert_eq!(modes(), before);
+    }
+}

@@ -367,6 +367,7 @@ impl Live {
                         record.environment_version = Some(version);
                         record.machine = Some(facts);
                         record.published_ports.clear();
+                        record.running_shell_count = 0;
                         record.stop_reason = None;
                         record.last_error = None;
                         record.last_activity_at = unix_now();

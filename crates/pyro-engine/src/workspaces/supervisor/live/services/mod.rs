@@ -71,6 +71,8 @@ struct Now {
     started: bool,
     /// Restarts in a row.
     streak: u32,
+    /// Its machine ended: there is no next run.
+    machine_gone: bool,
 }
 
 impl Now {
@@ -122,6 +124,10 @@ impl Services {
     pub(super) fn wait_until_over(&self, most: Duration) {
         let deadline = Instant::now() + most;
         let all: Vec<_> = lock(&self.0).values().cloned().collect();
+        for one in &all {
+            one.lock().machine_gone = true;
+            one.changed.notify_all();
+        }
         for one in all {
             one.wait(deadline, |now| now.is_over());
         }
@@ -299,6 +305,7 @@ impl Live {
                 killed: false,
                 started: false,
                 streak: 0,
+                machine_gone: false,
             }),
             changed: Condvar::new(),
         });

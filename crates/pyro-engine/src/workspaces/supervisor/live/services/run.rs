@@ -80,6 +80,8 @@ struct End {
     signal: Option<i32>,
     /// Why there is no exit code.
     error: Option<String>,
+    /// Its guest is gone, which its machine may show a moment later.
+    lost: bool,
 }
 
 impl Live {
@@ -98,16 +100,18 @@ impl Live {
             let Some(pause) = self.conclude(one, end, began.elapsed()) else {
                 return;
             };
-            // A call that stops it ends the pause.
-            one.wait(Instant::now() + pause, |now| now.asked.is_some());
+            // A call that stops it ends the pause, and so does its machine.
+            let none_follows = |now: &Now| now.asked.is_some() || now.machine_gone;
+            one.wait(Instant::now() + pause, none_follows);
             let mut now = one.lock();
-            if now.asked.is_none() {
+            if !none_follows(&now) {
                 now.service.restart_count += 1;
                 one.save(&now);
                 continue;
             }
+            let machine_gone = now.machine_gone;
             drop(now);
-            let machine_gone = !self.is_current(&one.guest);
+            let machine_gone = machine_gone || !self.is_current(&one.guest);
             self.unpublish_owner(&one.owner());
             over(one, &mut one.lock(), &End::default(), machine_gone);
             return;
@@ -125,6 +129,7 @@ impl Live {
             Err(error) => {
                 return End {
                     error: Some(self.redactor().text(&error.message)),
+                    lost: true,
                     ..End::default()
                 };
             }
@@ -159,7 +164,13 @@ impl Live {
                     return End {
                         exit_code: Some(exited.exit_code),
                         signal: exited.signal,
-                        error: None,
+                        ..End::default()
+                    };
+                }
+                Heard::Lost => {
+                    return End {
+                        lost: true,
+                        ..End::default()
                     };
                 }
                 Heard::Ended(Err(error)) => {
@@ -175,7 +186,7 @@ impl Live {
     /// What comes of a run's end: a pause before the next, or none.
     fn conclude(&self, one: &Running, end: End, lasted: Duration) -> Option<Duration> {
         // Not under its lock: this asks the machine.
-        let machine_gone = !self.is_current(&one.guest) || one.guest.is_over();
+        let machine_gone = end.lost || !self.is_current(&one.guest) || one.guest.is_over();
         let mut now = one.lock();
         now.process = None;
         now.service.pid = None;
@@ -232,7 +243,10 @@ fn over(one: &Running, now: &mut Now, end: &End, machine_gone: bool) {
     service.exit_code = end.exit_code;
     service.signal = end.signal;
     service.error = match machine_gone {
-        true => Some("its machine ended while it ran".into()),
+        true => end
+            .error
+            .clone()
+            .or(Some("its machine ended while it ran".into())),
         // Why a port of it could not be published is there already.
         false => end.error.clone().or_else(|| service.error.take()),
     };

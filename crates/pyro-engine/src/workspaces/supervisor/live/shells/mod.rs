@@ -115,7 +115,7 @@ impl Shells {
 impl Live {
     /// Carries out what a client asks about shells.
     pub(in crate::workspaces::supervisor) fn shell(
-        &self,
+        self: &Arc<Self>,
         ask: ShellAsk,
         client: &Arc<Stream>,
         cancel: &Cancel,
@@ -173,6 +173,18 @@ impl Live {
         }
     }
 
+    /// For those who look at the record, and do not ask.
+    fn write_shells_down(&self) {
+        if self.is_over() {
+            // They go with the machine, which everybody knows.
+            return;
+        }
+        let saved = self.change(|record| record.running_shell_count = self.shells.running_count());
+        if let Err(error) = saved {
+            tracing::warn!("the record was not written: {error}");
+        }
+    }
+
     fn changed(&self, shell: &Shell) -> Result<Value> {
         self.touch();
         value(shell.payload())
@@ -197,7 +209,7 @@ impl Live {
         }
     }
 
-    fn open_shell(&self, wanted: Open, cancel: &Cancel) -> Result<Payload> {
+    fn open_shell(self: &Arc<Self>, wanted: Open, cancel: &Cancel) -> Result<Payload> {
         wanted.check()?;
         let guest = self.guest_for_command()?;
         let room = self.shells.room(&self.folder.id)?;
@@ -237,9 +249,13 @@ impl Live {
             shell
         };
         drop(room);
-        let watched = shell.clone();
+        self.write_shells_down();
+        let (live, watched) = (self.clone(), shell.clone());
         let intake = Intake::new(&self.redactor());
-        std::thread::spawn(move || watched.watch(&guest, intake));
+        std::thread::spawn(move || {
+            watched.watch(&guest, intake);
+            live.write_shells_down();
+        });
         self.touch();
         Ok(shell.payload())
     }
