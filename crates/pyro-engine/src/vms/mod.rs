@@ -90,7 +90,10 @@ impl Vms {
         checks::spec(spec)?;
         environments.inspect(&spec.environment)?;
         self.reap();
-        let vm = OneShot::new(spec.clone());
+        let vm = OneShot::new(VmSpec {
+            network: spec.network.clone().checked()?,
+            ..spec.clone()
+        });
         let info = vm.info();
         self.table()
             .insert(info.vm_id.clone(), Arc::new(Mutex::new(vm)));

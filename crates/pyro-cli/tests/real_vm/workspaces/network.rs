@@ -211,46 +211,82 @@ fn a_guest_reaches_the_outside_and_nothing_of_the_host() {
     assert_eq!(log(&desk, "out", &[]), Vec::<Value>::new());
     let conf = desk.sh("out", "cat /etc/resolv.conf");
     assert_eq!(conf, "nameserver 172.30.0.1\n");
-    if let Some(skipped) = mirror(&desk, "out") {
-        eprintln!("skipped: {skipped}");
-    }
     assert!(supervisor(id).is_some());
 }
 
-/// One answer of the guest's own mirror; why not, where this host does not
-/// reach it either.
+/// The guest's own mirror, where this host reaches it.
 fn mirror(desk: &Desk, name: &str) -> Option<String> {
     let host = desk.sh(
         name,
         "grep -rhoE 'https?://[^/ ]+' /etc/apt/sources.list* | head -n1 | sed 's#.*://##'",
     );
-    let host = host.trim();
-    let probe = format!(
-        "exec 3<>/dev/tcp/{host}/80 && printf 'HEAD / HTTP/1.0\\r\\nHost: {host}\\r\\n\\r\\n' >&3 && head -c 5 <&3"
-    );
+    let host = host.trim().to_owned();
     let here = Command::new("timeout")
-        .args(["10", "bash", "-c", &probe])
+        .args(["10", "bash", "-c", &head(&host, &host)])
         .output()
         .unwrap();
-    if text(&here.stdout) != "HTTP/" {
-        return Some(format!("this host does not reach {host}"));
+    if text(&here.stdout) == "HTTP/" {
+        return Some(host);
     }
-    assert_eq!(
-        desk.sh_within(
-            name,
-            60,
-            &format!("bash -c '{}'", probe.replace('\'', "'\\''"))
-        ),
-        "HTTP/"
-    );
+    eprintln!("skipped: this host does not reach {host}");
+    None
+}
+
+/// A shell line that prints the beginning of a web server's answer.
+fn head(at: &str, host: &str) -> String {
+    format!(
+        "exec 3<>/dev/tcp/{at}/80 && printf 'HEAD / HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\\r\\n' >&3 && timeout 20 head -c 5 <&3"
+    )
+}
+
+#[test]
+fn names_that_are_listed_are_reached_and_no_other_way_leads_out() {
+    let desk = desk_or_skip!();
+    create(&desk, "open", &[]);
+    let Some(host) = mirror(&desk, "open") else {
+        return;
+    };
+    assert_eq!(desk.sh_within("open", 60, &head(&host, &host)), "HTTP/");
     let passed = |entries: &[Value]| {
         entries
             .iter()
             .any(|entry| entry["allowed"] == true && entry["port"] == 80)
     };
-    let entries = log_once(desk, name, &[], passed);
+    let entries = log_once(&desk, "open", &[], passed);
     assert!(passed(&entries), "{entries:#?}");
-    None
+    desk.done(&["delete", "open"]);
+
+    create(&desk, "named", &["--allow-domain", &host]);
+    let address = desk.sh_within("named", 60, &format!("getent ahostsv4 {host} | head -n1"));
+    let address = address
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(!address.is_empty(), "{host} has no address in the guest");
+    assert_eq!(desk.sh_within("named", 60, &head(&host, &host)), "HTTP/");
+    let tries = format!(
+        "getent ahostsv4 www.example.org && echo resolved\n\
+         {{ {}; }} 2>/dev/null | grep -q '^HTTP/' && timeout 4 bash -c \"exec 3<>/dev/tcp/{address}/80; printf 'GET / HTTP/1.1\\r\\nHost: www.example.org\\r\\n\\r\\n' >&3; head -n1 <&3\" | grep -v 403\n\
+         timeout 6 bash -c \"exec 3<>/dev/tcp/9.9.9.9/443; printf x >&3; head -c1 <&3\" 2>/dev/null\n\
+         timeout 6 bash -c \"exec 3<>/dev/tcp/{address}/8443; printf x >&3; head -c1 <&3\" 2>/dev/null\n\
+         echo x > /dev/udp/{address}/443; echo x > /dev/udp/9.9.9.9/9; true",
+        head(&host, &host)
+    );
+    let said = desk.sh_within("named", 90, &tries);
+    assert_eq!(said, "");
+    let has = |entries: &[Value], what: &str| {
+        entries.iter().any(|entry| {
+            entry["allowed"] == false && (entry["name"] == *what || entry["address"] == *what)
+        })
+    };
+    let wanted = ["www.example.org", "9.9.9.9", &address];
+    let entries = log_once(&desk, "named", &["--refused"], |entries| {
+        wanted.iter().all(|what| has(entries, what))
+    });
+    for what in wanted {
+        assert!(has(&entries, what), "{what}: {entries:#?}");
+    }
 }
 
 #[test]
