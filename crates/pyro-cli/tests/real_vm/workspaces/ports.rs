@@ -1,5 +1,7 @@
 //! Published ports: what passes through them, what stalls, and when they go.
 
+mod services;
+
 use super::{Desk, supervisor};
 use crate::machine::{eventually, product_error, text, vmm_below};
 use rustix::process::{Pid, Signal, kill_process};
