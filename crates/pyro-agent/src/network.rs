@@ -16,10 +16,14 @@ use rustix::mount::{MountFlags, mount_bind, mount_remount};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// On a tmpfs, so that neither the disk nor a snapshot of it keeps it.
 const RESOLVERS: &str = "/run/pyro-resolv.conf";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// A link that does not come up may come up later; the machine is worth more.
+const LINK_PATIENCE: Duration = Duration::from_millis(1500);
+const LINK_LOOK: Duration = Duration::from_millis(2);
 
 /// Sets the card up.
 pub fn set_up(wanted: &Network) -> Result<(), Failed> {
@@ -38,7 +42,21 @@ pub fn set_up(wanted: &Network) -> Result<(), Failed> {
         .and_then(|()| card.up())
         .map_err(named(&format!("the card {name} was not set up")))?;
     sys::default_route(wanted.router).map_err(named("the default route was not set"))?;
+    wait_for_link(Path::new("/sys/class/net"), &name);
     name_resolver(wanted).map_err(named(&format!("{RESOLV_CONF} was not set")))
+}
+
+/// Until the kernel has taken note of the link it drops what is sent, and a
+/// resolver asks again only after seconds. Usually it takes some milliseconds.
+fn wait_for_link(class: &Path, name: &str) {
+    let state = class.join(name).join("operstate");
+    let deadline = Instant::now() + LINK_PATIENCE;
+    while Instant::now() < deadline {
+        match fs::read_to_string(&state) {
+            Ok(state) if state.trim() == "down" => std::thread::sleep(LINK_LOOK),
+            _ => return,
+        }
+    }
 }
 
 /// Name of the interface with this hardware address.
@@ -95,6 +113,21 @@ mod tests {
         let found = find(class.path(), "06:00:ac:1e:00:02");
         assert_eq!(found.as_deref(), Some("eth7"));
         assert_eq!(find(class.path(), "06:00:ac:1e:00:03"), None);
+    }
+
+    #[test]
+    fn a_link_that_is_up_or_unknown_is_not_waited_for() {
+        let class = tempfile::tempdir().unwrap();
+        fs::create_dir(class.path().join("eth0")).unwrap();
+        let state = class.path().join("eth0/operstate");
+        let took = |state_is: &str| {
+            fs::write(&state, format!("{state_is}\n")).unwrap();
+            let began = Instant::now();
+            wait_for_link(class.path(), "eth0");
+            began.elapsed()
+        };
+        assert!(took("up") < LINK_PATIENCE && took("unknown") < LINK_PATIENCE);
+        assert!(took("down") >= LINK_PATIENCE);
     }
 
     #[test]

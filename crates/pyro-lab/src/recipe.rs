@@ -18,6 +18,7 @@ pub const LAB: Recipe = Recipe {
     default_packages: &[
         "e2fsprogs",       // pyro formats scratch images
         "git",             // seeds come out of repositories
+        "iproute2",        // an outside, and networks of guests
         "nftables",        // network policies
         "passt",           // the uplink of guests
         "python3",         // the Python package's tests

@@ -5,7 +5,7 @@
 # Starting a program costs a tenth of a second here, so there are few.
 set -eu
 
-modprobe -a kvm-amd tun vhost_vsock &
+modprobe -a kvm-amd tun vhost_vsock dummy nf_tables nfnetlink_log &
 modules=$!
 
 mkdir -p /run/lab /scratch /environments /programs /cache/root /cache/lab /home/lab
@@ -45,3 +45,10 @@ wait "$modules"
 chgrp kvm /dev/kvm /dev/vhost-vsock
 chmod 0660 /dev/kvm /dev/vhost-vsock
 chmod 0666 /dev/net/tun
+
+# An outside that nothing answers from: guests get a network where there is a
+# route to one, and the address is what they must not reach.
+ip link add outside type dummy
+ip addr add 198.51.100.2/24 dev outside
+ip link set outside up
+ip route add default via 198.51.100.1

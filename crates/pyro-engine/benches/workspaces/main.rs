@@ -2,7 +2,7 @@
 //!
 //! Prints pairs as the bench of starts does. Run it by `make bench`, or alone:
 //! `cargo bench --package pyro-engine --bench workspaces`; `PYRO_BENCH_ONLY`
-//! names one group of rows: shells, seeds, ports, tools or secrets.
+//! names one group of rows: shells, seeds, ports, network, tools or secrets.
 //!
 //! | pair | baseline |
 //! |---|---|
@@ -13,9 +13,11 @@
 //! | a shell's line written and its answer read | `exec` of the line |
 //! | 200 MB through a published port | the same through an exec |
 //! | 500 connections at once | one after the other |
+//! | a guest's connect to first byte, and 100 MB received | the same by the host itself |
 //! | a tool's work over a seed | the same on a plain ext4 |
 //! | output of 100 MB with secrets taken out | the same without secrets |
 
+mod network;
 #[path = "../start/pairs.rs"]
 mod pairs;
 mod ports;
@@ -132,10 +134,11 @@ fn main() {
     };
     desk.show(pairs::HEADING);
     let only = std::env::var("PYRO_BENCH_ONLY").unwrap_or_default();
-    let groups: [(&str, Rows); 5] = [
+    let groups: [(&str, Rows); 6] = [
         ("shells", shells::rows),
         ("seeds", seeds::rows),
         ("ports", ports::rows),
+        ("network", network::rows),
         ("tools", tools::rows),
         ("secrets", secrets::rows),
     ];

@@ -4,6 +4,7 @@
 
 mod attach;
 mod brokered;
+mod browser;
 mod crashes;
 mod diff;
 mod disk;

@@ -160,6 +160,7 @@ fn a_guest_reaches_the_outside_and_nothing_of_the_host() {
          t 10.0.0.1 80; t 192.168.0.1 80; t 172.17.0.1 80; t 100.64.0.1 80\n\
          t 169.254.169.254 80; t 168.63.129.16 80\n\
          echo x > /dev/udp/10.0.0.1/7; echo x > /dev/udp/224.0.0.251/5353\n\
+         perl -MSocket -e 'socket(S, PF_INET, SOCK_RAW, 1) or die; for (qw(10.0.0.2 {own})) {{ send(S, pack(q(CCnnn), 8, 0, 0xf7fd, 1, 1), 0, pack_sockaddr_in(0, inet_aton($_))) or die }}' || echo no echo\n\
          ip route replace 127.0.0.0/8 via 172.30.0.1 2>/dev/null\n\
          ip -6 addr add fd00:77::2/64 dev eth0 nodad 2>/dev/null || {{ echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 addr add fd00:77::2/64 dev eth0 nodad; }}\n\
          set -- $(ip neigh show 172.30.0.1); ip -6 neigh add fd00:77::1 lladdr $5 dev eth0\n\
@@ -181,6 +182,8 @@ fn a_guest_reaches_the_outside_and_nothing_of_the_host() {
         ("tcp", "100.64.0.1".into(), "private"),
         ("tcp", "169.254.169.254".into(), "link-local"),
         ("tcp", "168.63.129.16".into(), "metadata"),
+        ("icmp", "10.0.0.2".into(), "private"),
+        ("icmp", own.to_string(), "host"),
         ("udp", "10.0.0.1".into(), "private"),
         ("udp", "224.0.0.251".into(), "multicast"),
         ("tcp", "2001:db8::1".into(), "IPv6"),
@@ -212,6 +215,30 @@ fn a_guest_reaches_the_outside_and_nothing_of_the_host() {
     let conf = desk.sh("out", "cat /etc/resolv.conf");
     assert_eq!(conf, "nameserver 172.30.0.1\n");
     assert!(supervisor(id).is_some());
+}
+
+#[test]
+fn where_namespaces_are_forbidden_only_the_network_is_refused() {
+    let desk = desk_or_skip!();
+    // A user namespace in which no other can be made.
+    let line = "unshare --user --map-root-user sh -c '
+        echo 0 > /proc/sys/user/max_user_namespaces || exit 9
+        \"$P\" workspace create debian:12 --name no --mem-mib 512 --network-policy egress --json
+        \"$P\" workspace create debian:12 --name off --mem-mib 512 >/dev/null || exit 8
+        \"$P\" workspace exec off -- echo works
+        \"$P\" workspace delete off'";
+    let Some(output) = desk.place.in_mount_namespace(line) else {
+        return;
+    };
+    let said = text(&output.stdout);
+    let told = format!("{said}\n{}", text(&output.stderr));
+    let (refused, rest) = said.split_once("\n}\n").expect(&told);
+    let refused: Value = serde_json::from_str(&format!("{refused}}}")).expect(&told);
+    let part = |key: &str, word: &str| refused[key].as_str().unwrap().contains(word);
+    assert!(part("error", "max_user_namespaces"), "{told}");
+    assert!(part("hint", "sysctl") && part("hint", "--network-policy off"));
+    assert!(rest.starts_with("works\nDeleted workspace: "), "{told}");
+    assert_eq!(desk.done(&["list"])["count"], 0);
 }
 
 /// The guest's own mirror, where this host reaches it.

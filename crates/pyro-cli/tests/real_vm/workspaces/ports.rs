@@ -25,6 +25,8 @@ impl Desk {
     fn with_server(&self, name: &str) -> String {
         let id = self.create(name);
         self.done(&["file", "write", name, "server.pl", "--text", SERVER]);
+        // It is needed again after the machine was killed.
+        self.sh(name, "sync");
         id
     }
 

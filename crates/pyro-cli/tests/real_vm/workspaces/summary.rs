@@ -2,7 +2,7 @@
 //!
 //! Owns: one session with everything in it. Refuses: how rows are drawn.
 
-use super::Desk;
+use super::{Desk, browser};
 use crate::machine::{eventually, text};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -307,24 +307,6 @@ fn a_running_command_is_counted_and_not_failed() {
     assert_eq!(summary["outcome"]["running_command_count"], 1);
 }
 
-/// What a browser makes of a page; none where there is no browser.
-fn rendered(desk: &Desk, page: &str) -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let programs = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| programs.map(|program| folder.join(program)))
-        .find(|program| program.is_file())?;
-    let output = Command::new(found)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", at(desk, "browser")))
-        .arg(format!("file://{page}"))
-        .env("HOME", desk.place.folder.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    Some(text(&output.stdout))
-}
-
 #[test]
 fn a_hostile_guest_is_harmless_on_the_page() {
     let desk = Desk::new();
@@ -350,16 +332,13 @@ fn a_hostile_guest_is_harmless_on_the_page() {
     assert!(html.contains("<span class=\"odd\">ESC</span>[2J"));
     assert!(html.contains("a<span class=\"odd\">U+202E</span>b"));
 
-    match rendered(&desk, &page) {
-        None => eprintln!("skipped: no chromium on PATH to render the page with"),
-        Some(dom) => {
-            assert!(
-                dom.contains("<title>hostile – pyro review</title>"),
-                "{dom}"
-            );
-            assert!(!dom.contains("<script") && !dom.contains("<img"), "{dom}");
-            assert!(dom.contains("<td>in</td>") && dom.contains("</footer>"));
-        }
+    if let Some(dom) = browser::dom(&desk, &format!("file://{page}")) {
+        assert!(
+            dom.contains("<title>hostile – pyro review</title>"),
+            "{dom}"
+        );
+        assert!(!dom.contains("<script") && !dom.contains("<img"), "{dom}");
+        assert!(dom.contains("<td>in</td>") && dom.contains("</footer>"));
     }
 
     for (output, kind) in [
