@@ -6,7 +6,7 @@ use super::{Desk, browser};
 use crate::machine::{eventually, text};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A path of the test's own folder.
 fn at(desk: &Desk, name: &str) -> String {

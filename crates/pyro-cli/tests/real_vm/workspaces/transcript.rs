@@ -119,6 +119,7 @@ fn a_web_application_is_served_looked_at_and_forgotten() {
     let desk = Desk::new();
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("app.pl"), APP).unwrap();
+    std::fs::write(dir.path().join("menu"), SCREEN).unwrap();
     let from = dir.path().display().to_string();
     let words = ["create", "debian:12", "--name", "app", "--mem-mib", "512"];
     let made = desk.done(&[&words[..], &["--seed-path", &from]].concat());
@@ -154,7 +155,7 @@ fn a_web_application_is_served_looked_at_and_forgotten() {
     let mut shell = Shell::open(&desk, "app");
     shell.call("resize", &["--cols", "40", "--rows", "6"]);
     shell.until("pyro$ ");
-    shell.write(SCREEN);
+    shell.write("bash menu");
     let shown = shell.until("two");
     assert!(shown.ends_with(" Files\n\n> one\n  two"), "{shown:?}");
     shell.call("write", &["--input", "j", "--no-newline"]);
