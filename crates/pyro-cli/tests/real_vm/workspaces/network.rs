@@ -267,6 +267,39 @@ fn head(at: &str, host: &str) -> String {
 }
 
 #[test]
+fn a_package_is_installed_from_the_listed_mirrors_and_nowhere_else() {
+    let desk = desk_or_skip!();
+    create(&desk, "look", &[]);
+    if mirror(&desk, "look").is_none() {
+        return;
+    }
+    let hosts = desk.sh(
+        "look",
+        "grep -rhoE 'https?://[^/ ]+' /etc/apt/sources.list* | sed 's#.*://##' | sort -u",
+    );
+    desk.done(&["delete", "look"]);
+    let flags: Vec<&str> = hosts
+        .lines()
+        .flat_map(|host| ["--allow-domain", host])
+        .collect();
+    create(&desk, "apt", &flags);
+    let line = "apt-get -qq -o Acquire::Languages=none update && \
+        apt-get -qq install -y --no-install-recommends tree >/dev/null 2>&1 && \
+        mkdir -p a/b && tree --noreport a";
+    assert_eq!(desk.sh_within("apt", 300, line), "a\n└── b\n");
+    let entries = log(&desk, "apt", &[]);
+    let reached: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry["allowed"] == true && entry["protocol"] == "tcp")
+        .map(|entry| entry["name"].as_str().unwrap())
+        .collect();
+    assert!(!reached.is_empty(), "{entries:#?}");
+    for name in reached {
+        assert!(hosts.lines().any(|host| host == name), "{name}: {hosts}");
+    }
+}
+
+#[test]
 fn names_that_are_listed_are_reached_and_no_other_way_leads_out() {
     let desk = desk_or_skip!();
     create(&desk, "open", &[]);
