@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Lines of a build, with words that secrets begin with.
 const LOG: &str = r"
     for i in $(seq 20000); do
-        echo \[$i\] Compiling thing-$i v1.$i.0 (/workspace/crates/thing-$i) --features tokens,keys '    ' ok
+        echo \[$i\] Compiling thing-$i v1.$i.0 '(/workspace/crates/thing-'$i')' --features tokens,keys '    ' ok
     done > /tmp/piece
     while [ $(stat -c %s /tmp/log 2>/dev/null || echo 0) -lt 100000000 ]; do cat /tmp/piece >> /tmp/log; done
     truncate -s 100000000 /tmp/log";
