@@ -17,8 +17,8 @@ mod recording;
 mod tail;
 
 pub use entry::{Ended, Entry, Written};
-pub(super) use page::cut;
 pub use page::page;
+pub(super) use page::told;
 pub use recording::{Recording, begin};
 pub use tail::Tail;
 

@@ -37,31 +37,50 @@ pub fn page(
             .map_err(Error::io("read", &path))?;
     }
     let running = entry.state() == CommandState::Running;
-    let (taken, next_offset) = cut(&bytes, offset, written.kept_bytes, running);
-    bytes.truncate(taken);
-    let (text, lossy) = match String::from_utf8(bytes) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-    };
+    let told = told(bytes, offset, written.kept_bytes, running);
     Ok(LogPage {
         stream,
-        text,
-        lossy,
+        text: told.text,
+        lossy: told.lossy,
         offset,
-        next_offset,
+        next_offset: told.next_offset,
         total_bytes: written.total_bytes,
         complete: written.kept_bytes == written.total_bytes,
     })
 }
 
-/// Of `bytes`, which were read at `offset`, how many make the page, and where
-/// the next one begins.
-pub(in crate::workspaces) fn cut(
-    bytes: &[u8],
+/// What a page shows.
+pub(in crate::workspaces) struct Told {
+    pub text: String,
+    /// Whether bytes of it were no text.
+    pub lossy: bool,
+    /// Where the next page begins.
+    pub next_offset: Option<u64>,
+}
+
+/// The page that `bytes` make, which were read at `offset`.
+pub(in crate::workspaces) fn told(
+    mut bytes: Vec<u8>,
     offset: u64,
     kept_bytes: u64,
     running: bool,
-) -> (usize, Option<u64>) {
+) -> Told {
+    let (taken, next_offset) = cut(&bytes, offset, kept_bytes, running);
+    bytes.truncate(taken);
+    let (text, lossy) = match String::from_utf8(bytes) {
+        Ok(text) => (text, false),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+    };
+    Told {
+        text,
+        lossy,
+        next_offset,
+    }
+}
+
+/// Of `bytes`, which were read at `offset`, how many make the page, and where
+/// the next one begins.
+fn cut(bytes: &[u8], offset: u64, kept_bytes: u64, running: bool) -> (usize, Option<u64>) {
     let is_last = offset + bytes.len() as u64 >= kept_bytes;
     let whole = whole_characters(bytes);
     let taken = if is_last && !running {

@@ -247,25 +247,20 @@ fn page(
     limit: u64,
     is_running: bool,
 ) -> Result<LogPage> {
-    let (offset, mut bytes) = kept.read(offset, limit).map_err(|error| {
+    let (offset, bytes) = kept.read(offset, limit).map_err(|error| {
         Error::runtime(
             "io",
             format!("cannot read the service's {}: {error}", stream.as_str()),
         )
         .hint("try again: the oldest part goes when much is written")
     })?;
-    let (taken, next_offset) = journal::cut(&bytes, offset, kept.end(), is_running);
-    bytes.truncate(taken);
-    let (text, lossy) = match String::from_utf8(bytes) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-    };
+    let told = journal::told(bytes, offset, kept.end(), is_running);
     Ok(LogPage {
         stream,
-        text,
-        lossy,
+        text: told.text,
+        lossy: told.lossy,
         offset,
-        next_offset,
+        next_offset: told.next_offset,
         total_bytes: kept.end(),
         complete: kept.dropped_bytes() == 0,
     })
