@@ -86,8 +86,9 @@ impl Guest {
             .stdin
             .map(|file| StdinPump::start(file, stream.clone()))
             .transpose()?;
+        let began = Instant::now();
         // A deadline beyond what the clock can hold is none.
-        let deadline = Instant::now().checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
+        let deadline = began.checked_add(command.timeout.saturating_add(ANSWER_MARGIN));
         let shown = |event| Shown {
             redaction: command.redactor.stream(),
             kept: Captured::new(command.kept_bytes),
@@ -110,6 +111,8 @@ impl Guest {
                     paused = None;
                     continue;
                 }
+                // Since it was asked for, not since the last look.
+                Err(LinkError::TimedOut(_)) => break Err(LinkError::TimedOut(began.elapsed())),
                 Err(error) => break Err(error),
             }
             let held = stdout.redaction.held() + stderr.redaction.held() > 0;
