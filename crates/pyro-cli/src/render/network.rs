@@ -31,7 +31,7 @@ pub fn log(page: &Value) -> String {
     if lines.is_empty() {
         lines = match text(page, "network_policy").as_str() {
             "off" => "Nothing: the workspace has no network (network policy off)\n".to_owned(),
-            _ => "Nothing yet: the guest asked for no name and no connection\n".to_owned(),
+            _ => "No such attempts.\n".to_owned(),
         };
     }
     if let Some(next) = page["next_offset"].as_u64() {
