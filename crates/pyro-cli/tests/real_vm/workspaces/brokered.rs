@@ -4,6 +4,7 @@
 //! reach, and what each side of them has of a secret. Refuses: the outside.
 
 use super::Desk;
+use super::network::own_address;
 use crate::machine::text;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -19,16 +20,6 @@ const HOST: &str = "api.pyro.test";
 const VALUE: &str = "zq-Br0kered+With/Marks=9xK7vQ2&more";
 
 type Got = Arc<Mutex<Vec<String>>>;
-
-/// The address of this host that its outside would see.
-fn own_address() -> Option<Ipv4Addr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("9.9.9.9:9").ok()?;
-    match socket.local_addr().ok()?.ip() {
-        std::net::IpAddr::V4(address) => Some(address),
-        std::net::IpAddr::V6(_) => None,
-    }
-}
 
 /// Answers every question for an address with `address`, on a loopback
 /// address of this test's own.

@@ -59,7 +59,7 @@ fn pasta(id: &str) -> Option<u32> {
 }
 
 /// The host's address that the outside would see, by asking for a route.
-fn own_address() -> Option<Ipv4Addr> {
+pub fn own_address() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("9.9.9.9:9").ok()?;
     match socket.local_addr().ok()?.ip() {
