@@ -5,6 +5,7 @@
 
 use super::Desk;
 use super::network::own_address;
+use super::secrets::files_with;
 use crate::machine::text;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -12,7 +13,6 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -148,50 +148,6 @@ fn site() -> Option<Site> {
     })
 }
 
-/// Names of files below that hold `needle`.
-fn holding(folder: &Path, needle: &[u8], found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            holding(&entry.path(), needle, found);
-        } else if kind.is_file() && holds(&entry.path(), needle) {
-            found.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-}
-
-/// Passes over the holes of disks, which are most of them.
-fn holds(path: &Path, needle: &[u8]) -> bool {
-    use std::os::unix::fs::FileExt;
-    let file = std::fs::File::open(path).unwrap();
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0;
-    while let Ok(data) = rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
-        let count = file.read_at(&mut buffer, data).unwrap();
-        if contains(&buffer[..count], needle) {
-            return true;
-        }
-        if count < needle.len() {
-            return false;
-        }
-        // A needle may lie over the border.
-        at = data + (count - needle.len() + 1) as u64;
-    }
-    false
-}
-
-/// Compares only where the first byte is right: a disk is large.
-fn contains(hay: &[u8], needle: &[u8]) -> bool {
-    let mut from = 0;
-    while let Some(at) = hay[from..].iter().position(|byte| *byte == needle[0]) {
-        if hay[from + at..].starts_with(needle) {
-            return true;
-        }
-        from += at + 1;
-    }
-    false
-}
-
 #[test]
 fn a_brokered_secret_is_at_its_host_and_never_in_the_guest() {
     let Some(site) = site() else { return };
@@ -262,9 +218,11 @@ fn a_brokered_secret_is_at_its_host_and_never_in_the_guest() {
             .any(|head| head.contains("/z.git") && head.contains(VALUE)),
         "{got:#?}"
     );
-    let mut holders = Vec::new();
-    holding(&desk.place.state(), VALUE.as_bytes(), &mut holders);
-    assert_eq!(holders, ["TOKEN.secret"]);
+    let holders = files_with(&desk.place.state(), &[VALUE]);
+    assert!(
+        holders.len() == 1 && holders[0].ends_with("/TOKEN.secret"),
+        "{holders:?}"
+    );
     // Names: what is listed, and nothing else.
     let own = site.own;
     let tries = format!(

@@ -95,12 +95,12 @@ fn assert_hidden(shown: &str) {
     }
 }
 
-/// Files at and below `root` that have a form of a secret.
-fn files_with(root: &Path) -> Vec<String> {
+/// Files at and below `root` that have one of `forms`.
+pub fn files_with(root: &Path, forms: &[impl AsRef<str>]) -> Vec<String> {
     let mut command = Command::new("grep");
     command.args(["-rlF", "--devices=skip"]);
-    for form in forms() {
-        command.args(["-e", &form]);
+    for form in forms {
+        command.args(["-e", form.as_ref()]);
     }
     let output = command.arg(root).output().unwrap();
     // 1: nothing was found.
@@ -194,8 +194,11 @@ fn nothing_that_leaves_shows_them() {
         .iter()
         .map(|name| secrets.join(format!("{name}.secret")).display().to_string())
         .collect();
-    assert_eq!(files_with(desk.place.folder.path()), kept);
-    assert_eq!(files_with(&desk.place.cache.join(".templates")), [""; 0]);
+    assert_eq!(files_with(desk.place.folder.path(), &forms()), kept);
+    assert_eq!(
+        files_with(&desk.place.cache.join(".templates"), &forms()),
+        [""; 0]
+    );
 
     // A start brings them back; what a command writes is warned about.
     desk.done(&["start", "s"]);
