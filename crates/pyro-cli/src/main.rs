@@ -20,6 +20,7 @@ mod signals;
 mod sink;
 mod tree;
 
+use clap::FromArgMatches;
 use output::{Ended, Stream};
 use std::process::ExitCode;
 
@@ -37,8 +38,21 @@ fn enter(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
         tree::Chosen::Row(row, matches) => call::call(row, matches),
         tree::Chosen::Completions(matches) => generators::completions(matches),
         tree::Chosen::Man(matches) => generators::man(matches),
+        tree::Chosen::McpServe(matches) => serve(matches),
         tree::Chosen::Supervise(id) => supervise(id),
         tree::Chosen::Gateway(socket) => gateway(socket),
+    }
+}
+
+/// Nothing but frames on stdout; why it could not begin is on stderr.
+fn serve(matches: &clap::ArgMatches) -> u8 {
+    let args = match pyro_mcp::ServeArgs::from_arg_matches(matches) {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    match pyro_mcp::serve(args) {
+        Ok(()) => 0,
+        Err(error) => failure::show(&error, false),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns: groups, `--json`, examples, the text around the commands. Refuses:
 //! arguments of operations; they come from the request types.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, ValueHint};
 use clap_complete::Shell;
 use pyro::{Row, ops::TABLE};
 use std::path::PathBuf;
@@ -18,6 +18,9 @@ const SHORT_FORMS: [&str; 2] = ["stat", "name_only"];
 const SUPERVISE: &str = "supervise";
 /// Name of the command by which a guest's gateway starts.
 const GATEWAY: &str = "gateway";
+/// Group and name of the command that is a server, not an operation.
+const MCP: &str = "mcp";
+const SERVE: &str = "serve";
 
 const GROUPS: &[(&str, &str)] = &[
     ("disk", "Look at the disk of a stopped workspace"),
@@ -33,6 +36,7 @@ const GROUPS: &[(&str, &str)] = &[
         "env",
         "Manage environments, the systems that VMs are made of",
     ),
+    (MCP, "The same computer for models, over the Model Context Protocol"),
     (
         "workspace",
         "Machines with a disk that stay until they are deleted",
@@ -50,7 +54,7 @@ The path:
   pyro run debian:12 -- git --version    one command in a VM of its own
   pyro workspace create debian:12 --name demo    a machine that stays
   pyro workspace exec demo -- git --version      a command in it
-A later release adds `pyro mcp serve`, which gives a chat host the same computer.
+  pyro mcp serve                         the same computer for a chat host
 
 Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
 signal n, 124 at the deadline; 0 while it runs on); `service start` with 1 when the service
@@ -68,6 +72,8 @@ pub enum Chosen<'a> {
     Completions(&'a ArgMatches),
     /// The man pages.
     Man(&'a ArgMatches),
+    /// The server for models.
+    McpServe(&'a ArgMatches),
     /// A workspace's supervisor, by the workspace's id.
     Supervise(&'a str),
     /// A guest's gateway, by the number of its socket.
@@ -87,6 +93,7 @@ pub fn tree() -> Command {
             root = plant(root, groups, leaf(row, name));
         }
     }
+    root = plant(root, &[MCP], serve());
     root.subcommand(completions())
         .subcommand(man())
         .subcommand(supervise())
@@ -184,6 +191,16 @@ fn man() -> Command {
         .after_help("Examples:\n  pyro man --out ~/.local/share/man/man1")
 }
 
+fn serve() -> Command {
+    pyro_mcp::ServeArgs::augment_args(Command::new(SERVE)).after_help(
+        "Examples:
+  pyro mcp serve
+  pyro mcp serve --mode repro-fix --project-path ~/src/app
+  pyro mcp serve --repo-url https://example.org/app.git --repo-ref main
+  pyro mcp serve --network-policy egress --allow-domain registries",
+    )
+}
+
 fn supervise() -> Command {
     Command::new(SUPERVISE)
         .about("Run a workspace in the background; pyro calls this")
@@ -211,6 +228,7 @@ pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
         deepest = below;
     }
     match words.as_slice() {
+        [MCP, SERVE] => Chosen::McpServe(deepest),
         ["completions"] => Chosen::Completions(deepest),
         ["man"] => Chosen::Man(deepest),
         [SUPERVISE] => {

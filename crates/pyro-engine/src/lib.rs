@@ -25,6 +25,7 @@ pub mod network;
 mod own_program;
 pub mod patch;
 pub mod prepare;
+pub mod project;
 pub mod prune;
 pub mod redact;
 pub mod start;

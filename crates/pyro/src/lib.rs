@@ -22,9 +22,12 @@ pub mod labels;
 mod network_flags;
 pub mod operation;
 pub mod ops;
+pub mod project;
 mod published_ports;
 pub mod secret_env;
 pub mod secrets;
+pub mod server_options;
+pub mod surface;
 mod text_or_file;
 mod vm_spec;
 

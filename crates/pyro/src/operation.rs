@@ -5,7 +5,8 @@
 //! Refuses: knowing any single operation.
 
 use crate::{Cancel, Error, EventSink, NoEvents, Pyro, Result};
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
+pub use schemars::Schema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::fs::File;

@@ -3,8 +3,10 @@
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::collections::BTreeSet;
 
-const ALLOWED: [(&str, &str); 8] = [
+const ALLOWED: [(&str, &str); 10] = [
     ("pyro-cli", "pyro"),
+    ("pyro-cli", "pyro-mcp"),
+    ("pyro-mcp", "pyro"),
     ("pyro", "pyro-engine"),
     ("pyro-engine", "pyro-vmm"),
     ("pyro-engine", "pyro-proto"),

@@ -1,0 +1,43 @@
+//! What one server is, fixed when it starts.
+//!
+//! Owns: the operator's options, checked, with the project they choose.
+//! Refuses: anything that a model could change.
+
+use pyro::project::ProjectSource;
+use pyro::server_options::ServerOptions;
+use pyro::surface::Surface;
+use pyro::{Error, Pyro, Result};
+
+/// What every part of the server reads.
+pub struct Config {
+    /// Which tools there are.
+    pub surface: Surface,
+    /// What `workspace_create` begins with when it names no seed.
+    pub project: Option<ProjectSource>,
+    /// What is made without naming an environment.
+    pub environment: String,
+    /// The operator's words.
+    pub options: ServerOptions,
+    /// The facade.
+    pub pyro: Pyro,
+}
+
+impl Config {
+    /// Checks the options; looks at names of folders and nothing else.
+    ///
+    /// # Errors
+    /// `conflict`, `invalid_request`, `source_missing`, `source_kind`.
+    pub fn new(options: ServerOptions) -> Result<Self> {
+        let cwd = std::env::current_dir().map_err(|error| {
+            Error::runtime("io", format!("cannot tell the current folder: {error}"))
+                .hint("start pyro in a folder that exists")
+        })?;
+        Ok(Self {
+            surface: options.surface()?,
+            project: options.project.source(&cwd)?,
+            environment: options.environment().to_owned(),
+            options,
+            pyro: Pyro::from_env()?,
+        })
+    }
+}

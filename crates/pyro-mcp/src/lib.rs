@@ -1,0 +1,24 @@
+//! The MCP door: the operation table as tools for models.
+//!
+//! ```text
+//!            ServerOptions --Config::new--> fixed for the life of the process
+//!                                             |
+//! tools/list  <-- tools: rows of the surface, schemas narrowed and closed
+//! tools/call  --> tools: checked --> boundary: admitted --> calls: Row::call
+//!             <-- results: text and structure, each complete <--'
+//! ```
+//!
+//! Owns: the protocol, what a model is told and what it may ask of this host.
+//! Refuses: doing the work (the facade), and starting or touching any machine
+//! before a tool asks for it.
+
+mod boundary;
+mod calls;
+mod config;
+mod instructions;
+mod results;
+mod serve;
+mod server;
+mod tools;
+
+pub use serve::{ServeArgs, serve};
