@@ -41,3 +41,25 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use clap::{Args, Command, FromArgMatches};
+
+    /// What `pyro mcp serve WORDS` is in a folder without a project.
+    pub fn config(words: &str) -> Config {
+        let command = ServerOptions::augment_args(Command::new("serve").no_binary_name(true));
+        let matches = command
+            .try_get_matches_from(words.split_whitespace())
+            .unwrap();
+        let options = ServerOptions::from_arg_matches(&matches).unwrap();
+        Config {
+            surface: options.surface().unwrap(),
+            project: None,
+            environment: options.environment().to_owned(),
+            options,
+            pyro: Pyro::from_env().unwrap(),
+        }
+    }
+}
