@@ -62,4 +62,26 @@ pub mod tests {
             pyro: Pyro::from_env().unwrap(),
         }
     }
+
+    /// The same inside the work tree `root`.
+    pub fn with_project(mut config: Config, root: &str) -> Config {
+        config.project = Some(ProjectSource::Path {
+            root: root.into(),
+            tracked: true,
+        });
+        config
+    }
+
+    /// Every surface by its name, each with `words` besides.
+    pub fn each_surface(words: &str) -> Vec<(&'static str, Config)> {
+        let surfaces = Surface::ALL.into_iter().map(|surface| {
+            let flag = match surface {
+                Surface::Profile(_) => "--profile",
+                Surface::Mode(_) => "--mode",
+            };
+            let name = surface.name();
+            (name, config(&format!("{flag} {name} {words}")))
+        });
+        surfaces.collect()
+    }
 }

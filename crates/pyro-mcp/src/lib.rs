@@ -22,3 +22,4 @@ mod server;
 mod tools;
 
 pub use serve::{ServeArgs, serve};
+pub use tools::{Cost, Costs, ToolsArgs, costs};

@@ -12,12 +12,18 @@
 //! running anything; the operator's limits on values.
 
 mod check;
+mod cost;
 mod hints;
 mod narrow;
 mod shape;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod tests;
 mod wording;
+
+pub use cost::{Cost, Costs, ToolsArgs, costs};
+pub use wording::{network_in_words, project};
 
 use crate::boundary;
 use crate::config::Config;

@@ -120,7 +120,12 @@ fn input_at(
                     .collect::<Object>()
                     .into()
             }
-            ("items", Value::Object(items)) => input_at(path, items, definitions, shown).into(),
+            ("items", Value::Object(items)) => {
+                let mut items = input_at(path, items, definitions, shown);
+                // The list says what is in it.
+                items.remove("description");
+                items.into()
+            }
             ("additionalProperties", Value::Object(values)) => {
                 input_at(path, values, definitions, shown).into()
             }

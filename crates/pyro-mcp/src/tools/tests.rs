@@ -3,20 +3,14 @@
 use super::{Tool, Tools, shape};
 use crate::boundary;
 use crate::config::Config;
-use crate::config::tests::config;
-use pyro::surface::Surface;
+use crate::config::tests::{config, each_surface};
 use serde_json::{Map, Value, json};
 
 /// Every surface as it is by default, and with all that an operator can allow.
 fn configs() -> Vec<Config> {
     let wide = "--network-policy egress+published-ports --allow-host-compat";
-    let words = Surface::ALL.into_iter().map(|surface| match surface {
-        Surface::Profile(_) => format!("--profile {}", surface.name()),
-        Surface::Mode(_) => format!("--mode {}", surface.name()),
-    });
-    words
-        .flat_map(|words| [config(&words), config(&format!("{words} {wide}"))])
-        .collect()
+    let all = each_surface("").into_iter().chain(each_surface(wide));
+    all.map(|(_, config)| config).collect()
 }
 
 fn each_tool(mut look: impl FnMut(&Config, &Tool)) {

@@ -118,11 +118,8 @@ fn note(tool: &str) -> Option<&'static str> {
             "Give at most one ready_ condition. The state is running once it is ready, else failed \
              with stop_reason; see service_logs then. A name that ended can be started again."
         }
-        "service_logs" => "The last lines; or a page with stream, offset and limit.",
         "snapshot_create" => "workspace_reset goes back to it. Processes are not part of it.",
-        "workspace_disk_list" | "workspace_disk_read" | "workspace_disk_export" => {
-            "The workspace has to be stopped; nothing in it runs."
-        }
+        "workspace_disk_list" | "workspace_disk_read" => "Nothing of it runs.",
         _ => return None,
     })
 }
@@ -223,24 +220,30 @@ fn input(config: &Config, tool: &str, path: &str) -> Option<String> {
             "Answer after so many seconds, 0 to 3600, also while it runs"
         }
         (_, "secrets.file_path") => "A file of the host that holds it, where the operator allowed",
-        (_, "secrets") => "Secrets: name, and one of value and file_path",
+        (_, "secrets") => {
+            "Each a name, and value or file_path; a file /run/pyro-secrets/NAME in the guest, in \
+             variables by secret_env; results have [REDACTED] for its value"
+        }
         _ => return None,
     };
     Some(text.to_owned())
 }
 
 fn network(config: &Config) -> String {
-    let options = &config.options;
-    let allowed: Vec<_> = options
-        .allow_domains
-        .iter()
-        .chain(&options.allow_cidrs)
-        .collect();
-    match allowed.is_empty() {
-        true => "Network of the guest, to public addresses".to_owned(),
-        false => {
-            let names: Vec<_> = allowed.into_iter().map(String::as_str).collect();
-            format!("Network of the guest, only to {}", names.join(", "))
-        }
+    let reach = network_in_words(config).unwrap_or_default();
+    format!("Network of the guest, to {reach}")
+}
+
+/// What guests may reach; none without a network.
+pub fn network_in_words(config: &Config) -> Option<String> {
+    if narrow::network(config) == NetworkPolicy::Off {
+        return None;
     }
+    let options = &config.options;
+    let allowed = options.allow_domains.iter().chain(&options.allow_cidrs);
+    let allowed: Vec<_> = allowed.map(String::as_str).collect();
+    Some(match allowed.is_empty() {
+        true => "public addresses".to_owned(),
+        false => format!("only {}", allowed.join(", ")),
+    })
 }
