@@ -1,14 +1,16 @@
-//! `pyro mcp serve`: one server on standard input and output.
+//! `pyro mcp serve`: one server on standard input and output, or over HTTP.
 //!
 //! Owns: the transport and the ends of the process: end of input, TERM, INT.
 //! Refuses: a word on stdout that is no frame.
 
 use crate::config::Config;
+use crate::http;
 use crate::server::Server;
 use pyro::server_options::ServerOptions;
 use pyro::{Error, Result};
 use rmcp::ServiceExt;
 use rmcp::transport::io::stdio_pipes;
+use std::path::PathBuf;
 
 /// Offer this computer's workspaces to a model, over standard input and output.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +18,12 @@ pub struct ServeArgs {
     /// What the operator decides.
     #[command(flatten)]
     pub options: ServerOptions,
+    /// Serve HTTP on this port of 127.0.0.1 instead; 0 takes any free one and says which
+    #[arg(long, value_name = "PORT")]
+    pub http: Option<u16>,
+    /// File with the token that HTTP clients send, 0600; made when it is missing, in the state folder unless given
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub http_token_file: Option<PathBuf>,
 }
 
 /// Serves until the client is gone.
@@ -32,6 +40,9 @@ pub fn serve(args: ServeArgs) -> Result<()> {
         .map_err(|error| Error::runtime("io", format!("cannot start threads: {error}")))?;
     runtime.block_on(async {
         let server = Server::new(config);
+        if let Some(port) = args.http {
+            return http::serve(server, port, args.http_token_file.as_deref()).await;
+        }
         let broken = |error: String| {
             Error::runtime("connection_closed", error).hint("see pyro mcp serve --help")
         };

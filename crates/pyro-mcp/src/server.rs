@@ -14,7 +14,8 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::Arc;
 
-/// Serves one client.
+/// Serves a client; clones share everything.
+#[derive(Clone)]
 pub struct Server {
     config: Arc<Config>,
     tools: Arc<Tools>,
