@@ -36,7 +36,10 @@ const GROUPS: &[(&str, &str)] = &[
         "env",
         "Manage environments, the systems that VMs are made of",
     ),
-    (MCP, "The same computer for models, over the Model Context Protocol"),
+    (
+        MCP,
+        "The same computer for models, over the Model Context Protocol",
+    ),
     (
         "workspace",
         "Machines with a disk that stay until they are deleted",

@@ -16,6 +16,7 @@ mod boundary;
 mod calls;
 mod config;
 mod instructions;
+mod resources;
 mod results;
 mod serve;
 mod server;

@@ -2,21 +2,26 @@
 //!
 //! Owns: which request goes to which part. Refuses: knowing any tool.
 
+use crate::calls::Calls;
 use crate::config::Config;
+use crate::instructions;
+use crate::resources::{self, Resources};
 use crate::tools::Tools;
-use crate::{calls, instructions};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, Implementation, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::Arc;
 
-/// Serves one client.
+/// Serves a client; clones share everything.
+#[derive(Clone)]
 pub struct Server {
     config: Arc<Config>,
     tools: Arc<Tools>,
+    calls: Arc<Calls>,
 }
 
 impl Server {
@@ -24,13 +29,27 @@ impl Server {
         Self {
             tools: Arc::new(Tools::of(&config)),
             config: Arc::new(config),
+            calls: Arc::new(Calls::new()),
         }
+    }
+
+    fn resources(&self) -> Resources<'_> {
+        Resources::new(&self.config, &self.calls)
+    }
+
+    /// What it does just now.
+    pub fn calls(&self) -> Arc<Calls> {
+        self.calls.clone()
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        if resources::exist(&self.config) {
+            capabilities.resources = Some(ResourcesCapability::default());
+        }
+        let mut info = ServerConfig::new(capabilities);
         info.server_info = Implementation::new("pyro_mcp", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(instructions::of(&self.config));
         info
@@ -51,7 +70,33 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self.tools.named(&request.name)?;
         let arguments = request.arguments.unwrap_or_default();
-        let result = calls::call(&self.config, tool, arguments, context).await;
+        let called = self.calls.call(&self.config, tool, arguments, &context);
+        let result = called.await;
         Ok(CallToolResponse::from(result))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.resources().list(&context.ct).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(self.resources().templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = self.resources().read(&request.uri, &context.ct).await?;
+        Ok(ReadResourceResponse::from(read))
     }
 }
