@@ -6,6 +6,7 @@
 //! tools/list  <-- tools: rows of the surface, schemas narrowed and closed
 //! tools/call  --> tools: checked --> boundary: admitted --> calls: Row::call
 //!             <-- results: text and structure, each complete <--'
+//! prompts/*   <-- prompts: the recipes of docs/use-cases/
 //! ```
 //!
 //! Owns: the protocol, what a model is told and what it may ask of this host.
@@ -16,6 +17,7 @@ mod boundary;
 mod calls;
 mod config;
 mod instructions;
+mod prompts;
 mod resources;
 mod results;
 mod serve;
@@ -23,3 +25,4 @@ mod server;
 mod tools;
 
 pub use serve::{ServeArgs, serve};
+pub use tools::{Cost, Costs, ToolsArgs, costs};

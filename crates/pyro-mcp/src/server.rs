@@ -4,12 +4,13 @@
 
 use crate::calls::Calls;
 use crate::config::Config;
-use crate::instructions;
 use crate::resources::{self, Resources};
 use crate::tools::Tools;
+use crate::{instructions, prompts};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, PromptsCapability, ReadResourceRequestParams,
     ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
@@ -45,11 +46,14 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
-        if resources::exist(&self.config) {
-            capabilities.resources = Some(ResourcesCapability::default());
+        let mut can = ServerCapabilities::builder().enable_tools().build();
+        if !prompts::offered(self.config.surface).is_empty() {
+            can.prompts = Some(PromptsCapability::default());
         }
-        let mut info = ServerConfig::new(capabilities);
+        if resources::exist(&self.config) {
+            can.resources = Some(ResourcesCapability::default());
+        }
+        let mut info = ServerConfig::new(can);
         info.server_info = Implementation::new("pyro_mcp", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(instructions::of(&self.config));
         info
@@ -98,5 +102,24 @@ impl ServerHandler for Server {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let read = self.resources().read(&request.uri, &context.ct).await?;
         Ok(ReadResourceResponse::from(read))
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = prompts::offered(self.config.surface);
+        Ok(ListPromptsResult::with_all_items(prompts))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let result = prompts::filled(self.config.surface, &request.name, &arguments)?;
+        Ok(GetPromptResponse::from(result))
     }
 }

@@ -114,12 +114,12 @@ impl Calls {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let row = tool.row;
-        let given = arguments.clone();
-        let admitted = tool
-            .checked(arguments)
-            .and_then(|request| boundary::admit(config, row, request));
-        let request = match admitted {
-            Ok(request) => request,
+        let admitted = tool.checked(arguments).and_then(|given| {
+            let request = boundary::admit(config, row, given.clone())?;
+            Ok((given, request))
+        });
+        let (given, request) = match admitted {
+            Ok(admitted) => admitted,
             Err(error) => return results::failure(config, row.name, &error),
         };
         let key = format!("{} {request}", row.name);
@@ -145,16 +145,15 @@ impl Calls {
         self: &Arc<Self>,
         config: &Arc<Config>,
         row: &'static Row,
-        request: Value,
+        request: JsonObject,
         ct: &CancellationToken,
     ) -> Result<Value> {
         let answer = Arc::new(Mutex::new(None));
         let (config, filled) = (config.clone(), answer.clone());
         // Never joined: each reader gets a look of its own.
-        let key = format!("{} {request} {:p}", row.name, Arc::as_ptr(&answer));
+        let key = format!("{} {:p}", row.name, Arc::as_ptr(&answer));
         self.wait(row.name, &key, ct, Progress::none(), move |work| {
-            let looked = (row.complete)(request)
-                .and_then(|request| boundary::admit(&config, row, request))
+            let looked = boundary::admit(&config, row, request)
                 .and_then(|request| {
                     let window = Window::whole(request);
                     work::run(&config, row, &window, &work.heard, &work.cancel)

@@ -174,6 +174,7 @@ impl<'a> Resources<'a> {
         request: Value,
         ct: &CancellationToken,
     ) -> pyro::Result<Value> {
+        let request = request.as_object().cloned().unwrap_or_default();
         self.calls.ask(self.config, row, request, ct).await
     }
 }

@@ -18,9 +18,6 @@ pub fn lean(name: &str, response: &mut Value) {
         "workspace_patch_apply" => response["patch"] = json!(""),
         _ => {}
     }
-    if let Some(metadata) = response.get_mut("metadata") {
-        *metadata = json!({});
-    }
 }
 
 fn items<'a>(response: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
