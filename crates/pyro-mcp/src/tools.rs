@@ -38,10 +38,7 @@ impl Tools {
             .find(|tool| tool.row.name == name)
             .ok_or_else(|| {
                 let names: Vec<_> = self.0.iter().map(|tool| tool.row.name).collect();
-                let text = format!(
-                    "unknown tool {name:?}; this server has {}",
-                    names.join(", ")
-                );
+                let text = format!("unknown tool {name:?}; this server has {}", names.join(", "));
                 ErrorData::invalid_params(text, None)
             })
     }

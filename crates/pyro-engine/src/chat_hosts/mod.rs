@@ -24,6 +24,8 @@ pub mod payloads;
 pub mod places;
 pub mod print_config;
 mod splice;
+#[cfg(test)]
+mod properties;
 mod survey;
 mod toml;
 
