@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod files;
+mod mcp_tools;
 mod network;
 mod ports;
 mod service;
@@ -17,6 +18,7 @@ mod summary;
 mod workspace;
 
 pub use command::no_exit_code;
+pub use mcp_tools::costs as tool_costs;
 pub use service::exit_code as service_exit_code;
 
 use crate::colour;
