@@ -73,6 +73,8 @@ impl Server {
             stderr.read_line(&mut line).unwrap();
             line.trim_end().to_owned()
         };
+        let greeting = line();
+        assert!(greeting.starts_with("pyro mcp serve: workspace-core;"));
         let address = line();
         let port = address.strip_prefix("serving http://127.0.0.1:").unwrap();
         let port = port.strip_suffix("/mcp").unwrap().parse().unwrap();
@@ -282,7 +284,7 @@ fn term_ends_it_also_with_a_stream_open() {
     assert_eq!(&first, b"HTTP/1.1 200");
     let began = Instant::now();
     let (code, rest) = server.end();
-    assert_eq!((code, rest.as_str()), (0, ""));
+    assert_eq!((code, rest.as_str()), (128 + 15, ""));
     assert!(
         began.elapsed() < Duration::from_secs(4),
         "{:?}",

@@ -19,6 +19,7 @@ mod config;
 mod http;
 mod instructions;
 mod prompts;
+mod resources;
 mod results;
 mod serve;
 mod server;

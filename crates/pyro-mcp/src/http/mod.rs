@@ -6,7 +6,7 @@
 //!     path /mcp? no: 404 --> Host and Origin are this address? no: 403
 //!                                                |
 //!                                     sessions and streams (rmcp) --> Server
-//!   TERM, INT --> nothing new is taken, calls are cancelled, 5 s, end
+//!   TERM, INT --> nothing new is taken, calls are cancelled, connections end
 //! ```
 //!
 //! Every program and every page in a browser of this host can connect to the
@@ -19,6 +19,7 @@
 mod gate;
 mod token;
 
+use crate::serve::{Signals, UNWIND};
 use crate::server::Server;
 use gate::Gate;
 use hyper::server::conn::http1;
@@ -33,7 +34,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -44,14 +44,14 @@ const MOST_CONNECTIONS: usize = 64;
 /// Until a client has sent the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Until connections have ended after a signal.
-const END_WITHIN: Duration = Duration::from_secs(5);
+const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it; the exit code.
 ///
 /// # Errors
 /// `io` for a port that cannot be opened; `token_file` for a token that others
 /// may read.
-pub async fn serve(server: Server, port: u16, token_file: Option<&Path>) -> Result<()> {
+pub async fn serve(server: Server, port: u16, token_file: Option<&Path>) -> Result<u8> {
     let cannot = |what: &str, error: std::io::Error| {
         Error::runtime("io", format!("cannot {what}: {error}"))
             .hint("choose another port, or 0 for any free one")
@@ -66,7 +66,8 @@ pub async fn serve(server: Server, port: u16, token_file: Option<&Path>) -> Resu
         .local_addr()
         .map_err(|error| cannot("tell the port", error))?
         .port();
-    let mut ends = Ends::new().map_err(|error| cannot("wait for signals", error))?;
+    let mut signals = Signals::new()?;
+    let calls = server.calls();
     let service = of(server, port);
     // Nobody may be there to read it.
     let _ = writeln!(
@@ -76,9 +77,9 @@ pub async fn serve(server: Server, port: u16, token_file: Option<&Path>) -> Resu
     );
     let open = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    loop {
+    let code = loop {
         let accepted = tokio::select! {
-            () = ends.came() => break,
+            code = signals.next() => break code,
             accepted = next(&listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else {
@@ -104,11 +105,18 @@ pub async fn serve(server: Server, port: u16, token_file: Option<&Path>) -> Resu
             let _ = connection.await;
             drop(place);
         });
-    }
+    };
     drop(listener);
-    service.config.cancellation_token.cancel();
-    let _ = timeout(END_WITHIN, open.shutdown()).await;
-    Ok(())
+    let all_ended = async {
+        calls.end(UNWIND).await;
+        service.config.cancellation_token.cancel();
+        let _ = timeout(END_WITHIN, open.shutdown()).await;
+    };
+    tokio::select! {
+        () = all_ended => {}
+        _ = signals.next() => {}
+    }
+    Ok(code)
 }
 
 type Service = StreamableHttpService<Server, LocalSessionManager>;
@@ -140,28 +148,6 @@ async fn next(
             // No descriptor is left, perhaps; the next may find one.
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
-        }
-    }
-}
-
-/// The signals that end it.
-struct Ends {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Ends {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn came(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
         }
     }
 }
