@@ -13,20 +13,20 @@
 
 use crate::calls::AT_ONCE;
 use crate::config::Config;
+use crate::lines::Lines;
 use crate::server::Server;
 use pyro::project::ProjectSource;
 use pyro::server_options::ServerOptions;
 use pyro::{Error, Result};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use std::io::Write;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-/// A longer line is dropped: no request of a tool is near it.
+/// A longer line is refused: no request of a tool is near it.
 const LINE_BYTES: usize = 16 << 20;
 /// For cancelled work to unwind. The official SDKs kill 2 s after TERM.
 const UNWIND: Duration = Duration::from_millis(1_500);
@@ -84,7 +84,7 @@ async fn until_the_end(server: Server) -> Result<u8> {
     let mut signals = Signals::new()?;
     let calls = server.calls();
     let (read, write) = stdio_pipes();
-    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(LINE_BYTES);
+    let transport = Lines::new(read, write, LINE_BYTES);
     let running = tokio::select! {
         running = server.serve(transport) => running.map_err(|error| unspoken(&error))?,
         code = signals.next() => return Ok(code),
