@@ -15,7 +15,7 @@ use crate::calls::AT_ONCE;
 use crate::config::Config;
 use crate::lines::Lines;
 use crate::server::Server;
-use pyro::project::ProjectSource;
+use pyro::project;
 use pyro::server_options::ServerOptions;
 use pyro::{Error, Result};
 use rmcp::ServiceExt;
@@ -66,15 +66,11 @@ pub fn serve(args: ServeArgs) -> Result<u8> {
 
 /// One line for the host's log: what this server is.
 fn greet(config: &Config) {
-    let project = match &config.project {
-        Some(ProjectSource::Path { root, .. }) => root.display().to_string(),
-        Some(ProjectSource::Url { url, .. }) => url.clone(),
-        None => "none".to_owned(),
-    };
     let line = format!(
-        "pyro mcp serve: {}; environment {}; project source: {project}\n",
+        "pyro mcp serve: {}; environment {}; {}\n",
         config.surface.name(),
-        config.environment
+        config.environment,
+        project::sentence(config.project.as_ref())
     );
     // Nobody has to read it.
     let _ = std::io::stderr().write_all(line.as_bytes());

@@ -30,7 +30,8 @@ impl Host {
     pub fn start(words: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = std::env::var("PATH").unwrap();
-        let mut server = Command::new(env!("CARGO_BIN_EXE_pyro"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pyro"));
+        command
             .args(["mcp", "serve"])
             .args(words)
             .env_clear()
@@ -38,7 +39,13 @@ impl Host {
             .env("HOME", folder.path())
             .env("PYRO_STATE_DIR", folder.path().join("state"))
             .env("PYRO_ENVIRONMENT_CACHE_DIR", folder.path().join("cache"))
-            .current_dir(folder.path())
+            .current_dir(folder.path());
+        Self::of(command, folder)
+    }
+
+    /// Of a command that starts a server.
+    pub fn of(mut command: Command, folder: TempDir) -> Self {
+        let mut server = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -56,14 +63,17 @@ impl Host {
 
     /// One that has shaken hands as hosts of 2025-06-18 do.
     pub fn initialized(words: &[&str]) -> Self {
-        let mut host = Self::start(words);
-        let answer = host.ask("initialize", initialize());
+        Self::start(words).after_handshake()
+    }
+
+    pub fn after_handshake(mut self) -> Self {
+        let answer = self.ask("initialize", initialize());
         assert_eq!(
             answer["result"]["protocolVersion"], "2025-06-18",
             "{answer}"
         );
-        host.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-        host
+        self.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        self
     }
 
     /// Makes installing an environment take half a minute, so that a call that
