@@ -6,7 +6,7 @@ SOAK_ROUNDS ?= 100
 SOAK_CASES ?= 20000
 SOAK_KILLS ?= 210
 
-.PHONY: help quickstart test check bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
+.PHONY: help quickstart test check hosts bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -22,6 +22,9 @@ test: ## Run every suite; prints seconds per suite and the count
 check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 	@ci/install-tools
 	@ci/test check
+
+hosts: ## Tests in Claude Code, Codex, OpenCode and MCP clients, all real and offline; installs 1.6 GB below target/tools the first time
+	@ci/test hosts
 
 bench: release ## Starts of guests, large workspaces, tools in them, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start

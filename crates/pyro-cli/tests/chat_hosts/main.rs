@@ -1,0 +1,20 @@
+//! Pyro in the chat hosts and MCP clients that people have: Claude Code, Codex
+//! and OpenCode from npm, Inspector, the TypeScript SDK, and the Python clients.
+//!
+//! ```text
+//! a test --script--> model (fake, loopback) <--HTTP-- host (real) --stdio--> pyro mcp serve --> guest
+//!        <--what the model really received--'
+//! ```
+//!
+//! Only the models are fakes. `ci/install-chat-hosts` installs the rest; a test
+//! whose programs are missing fails and names that command. Nothing reaches
+//! further than loopback: proxies of the hosts lead to the fake model.
+
+mod clients;
+mod hosts;
+mod http;
+mod installed;
+mod model;
+mod place;
+mod plugin_installs;
+mod repro_fix;

@@ -1,0 +1,62 @@
+//! A tool's result as a model received it.
+//!
+//! Hosts show their models either the structured content, as JSON, or the text,
+//! and put words of their own around it. A test asks for what a model could
+//! learn from either.
+//!
+//! Owns: reading both forms. Refuses: what should be in them.
+
+use serde_json::Value;
+
+/// One result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub text: String,
+}
+
+impl Received {
+    /// As JSON, without what is around it; none for text.
+    fn object(&self) -> Option<Value> {
+        let text = self
+            .text
+            .get(self.text.find('{')?..=self.text.rfind('}')?)?;
+        serde_json::from_str(text).ok()
+    }
+
+    /// A field of the structured form.
+    pub fn field(&self, name: &str) -> Value {
+        let object = self.object();
+        let object = object.unwrap_or_else(|| panic!("no {name} in {}", self.text));
+        object[name].clone()
+    }
+
+    /// A command's exit code, in whichever form.
+    pub fn exit_code(&self) -> i64 {
+        let code = self.field("exit_code");
+        code.as_i64().unwrap_or_else(|| panic!("{}", self.text))
+    }
+
+    /// That all of these are in it, as a reader of either form has them.
+    pub fn says(&self, parts: &[&str]) {
+        let mut readable = self.text.clone();
+        if let Some(object) = self.object() {
+            strings(&object, &mut readable);
+        }
+        for part in parts {
+            assert!(readable.contains(part), "no {part:?} in {}", self.text);
+        }
+    }
+}
+
+/// Every text of a value, unescaped.
+fn strings(value: &Value, found: &mut String) {
+    match value {
+        Value::String(text) => {
+            found.push('\n');
+            found.push_str(text);
+        }
+        Value::Array(values) => values.iter().for_each(|value| strings(value, found)),
+        Value::Object(fields) => fields.values().for_each(|value| strings(value, found)),
+        _ => {}
+    }
+}
