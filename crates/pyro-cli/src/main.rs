@@ -39,6 +39,7 @@ fn enter(words: impl Iterator<Item = std::ffi::OsString>) -> u8 {
         tree::Chosen::Completions(matches) => generators::completions(matches),
         tree::Chosen::Man(matches) => generators::man(matches),
         tree::Chosen::McpServe(matches) => serve(matches),
+        tree::Chosen::McpTools(matches) => tools(matches),
         tree::Chosen::Supervise(id) => supervise(id),
         tree::Chosen::Gateway(socket) => gateway(socket),
     }
@@ -53,6 +54,26 @@ fn serve(matches: &clap::ArgMatches) -> u8 {
     match pyro_mcp::serve(args) {
         Ok(()) => 0,
         Err(error) => failure::show(&error, false),
+    }
+}
+
+/// What the tools of a server cost.
+fn tools(matches: &clap::ArgMatches) -> u8 {
+    let args = match pyro_mcp::ToolsArgs::from_arg_matches(matches) {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let text = pyro_mcp::costs(&args).map(|costs| match args.json {
+        true => render::json(&costs),
+        false => render::tool_costs(&serde_json::json!(costs)),
+    });
+    match text {
+        Ok(text) => match Stream::Stdout.write(text.as_bytes(), &pyro::Cancel::default()) {
+            Ok(()) => 0,
+            Err(Ended::Pipe) => output::BROKEN_PIPE,
+            Err(ended) => failure::show(&ended.into_error(), args.json),
+        },
+        Err(error) => failure::show(&error, args.json),
     }
 }
 

@@ -21,6 +21,7 @@ const GATEWAY: &str = "gateway";
 /// Group and name of the command that is a server, not an operation.
 const MCP: &str = "mcp";
 const SERVE: &str = "serve";
+const TOOLS: &str = "tools";
 
 const GROUPS: &[(&str, &str)] = &[
     ("disk", "Look at the disk of a stopped workspace"),
@@ -79,6 +80,8 @@ pub enum Chosen<'a> {
     Man(&'a ArgMatches),
     /// The server for models.
     McpServe(&'a ArgMatches),
+    /// What the server's tools cost.
+    McpTools(&'a ArgMatches),
     /// A workspace's supervisor, by the workspace's id.
     Supervise(&'a str),
     /// A guest's gateway, by the number of its socket.
@@ -99,6 +102,7 @@ pub fn tree() -> Command {
         }
     }
     root = plant(root, &[MCP], serve());
+    root = plant(root, &[MCP], tools());
     root.subcommand(completions())
         .subcommand(man())
         .subcommand(supervise())
@@ -206,6 +210,15 @@ fn serve() -> Command {
     )
 }
 
+fn tools() -> Command {
+    pyro_mcp::ToolsArgs::augment_args(Command::new(TOOLS)).after_help(
+        "Examples:
+  pyro mcp tools
+  pyro mcp tools --mode repro-fix --json
+  pyro mcp tools --all",
+    )
+}
+
 fn supervise() -> Command {
     Command::new(SUPERVISE)
         .about("Run a workspace in the background; pyro calls this")
@@ -234,6 +247,7 @@ pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
     }
     match words.as_slice() {
         [MCP, SERVE] => Chosen::McpServe(deepest),
+        [MCP, TOOLS] => Chosen::McpTools(deepest),
         ["completions"] => Chosen::Completions(deepest),
         ["man"] => Chosen::Man(deepest),
         [SUPERVISE] => {

@@ -6,14 +6,32 @@
 
 use crate::config::Config;
 use pyro::{Result, Row};
+use rmcp::model::JsonObject;
 use serde_json::Value;
+
+/// Names that are taken out of every response, however deep.
+pub const HIDDEN: &[&str] = &[
+    "metadata",
+    "tap_name",
+    "cache_dir",
+    "install_dir",
+    "install_manifest",
+];
 
 /// Refuses a request or fits it to the operator's limits.
 ///
 /// # Errors
 /// Naming the limit and the flag that would widen it.
-pub fn admit(_config: &Config, _row: &Row, request: Value) -> Result<Value> {
-    Ok(request)
+pub fn admit(config: &Config, row: &Row, mut request: JsonObject) -> Result<Value> {
+    if (row.request_schema)()
+        .get("properties")
+        .is_some_and(|known| known.get("environment").is_some())
+    {
+        request
+            .entry("environment")
+            .or_insert_with(|| config.environment.clone().into());
+    }
+    (row.complete)(Value::Object(request))
 }
 
 /// Takes out of a response what a model has no use for.

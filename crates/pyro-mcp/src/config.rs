@@ -41,3 +41,47 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use clap::{Args, Command, FromArgMatches};
+
+    /// What `pyro mcp serve WORDS` is in a folder without a project.
+    pub fn config(words: &str) -> Config {
+        let command = ServerOptions::augment_args(Command::new("serve").no_binary_name(true));
+        let matches = command
+            .try_get_matches_from(words.split_whitespace())
+            .unwrap();
+        let options = ServerOptions::from_arg_matches(&matches).unwrap();
+        Config {
+            surface: options.surface().unwrap(),
+            project: None,
+            environment: options.environment().to_owned(),
+            options,
+            pyro: Pyro::from_env().unwrap(),
+        }
+    }
+
+    /// The same inside the work tree `root`.
+    pub fn with_project(mut config: Config, root: &str) -> Config {
+        config.project = Some(ProjectSource::Path {
+            root: root.into(),
+            tracked: true,
+        });
+        config
+    }
+
+    /// Every surface by its name, each with `words` besides.
+    pub fn each_surface(words: &str) -> Vec<(&'static str, Config)> {
+        let surfaces = Surface::ALL.into_iter().map(|surface| {
+            let flag = match surface {
+                Surface::Profile(_) => "--profile",
+                Surface::Mode(_) => "--mode",
+            };
+            let name = surface.name();
+            (name, config(&format!("{flag} {name} {words}")))
+        });
+        surfaces.collect()
+    }
+}

@@ -6,6 +6,7 @@
 //! tools/list  <-- tools: rows of the surface, schemas narrowed and closed
 //! tools/call  --> tools: checked --> boundary: admitted --> calls: Row::call
 //!             <-- results: text and structure, each complete <--'
+//! prompts/*   <-- prompts: the recipes of docs/use-cases/
 //! ```
 //!
 //! Owns: the protocol, what a model is told and what it may ask of this host.
@@ -16,9 +17,11 @@ mod boundary;
 mod calls;
 mod config;
 mod instructions;
+mod prompts;
 mod results;
 mod serve;
 mod server;
 mod tools;
 
 pub use serve::{ServeArgs, serve};
+pub use tools::{Cost, Costs, ToolsArgs, costs};

@@ -32,8 +32,9 @@ pub fn serve(args: ServeArgs) -> Result<()> {
         .map_err(|error| Error::runtime("io", format!("cannot start threads: {error}")))?;
     runtime.block_on(async {
         let server = Server::new(config);
-        let broken =
-            |error: String| Error::runtime("connection_closed", error).hint("see pyro mcp serve --help");
+        let broken = |error: String| {
+            Error::runtime("connection_closed", error).hint("see pyro mcp serve --help")
+        };
         let running = server
             .serve(stdio_pipes())
             .await

@@ -4,10 +4,11 @@
 
 use crate::config::Config;
 use crate::tools::Tools;
-use crate::{calls, instructions};
+use crate::{calls, instructions, prompts};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
+    Implementation, ListPromptsResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -30,7 +31,11 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut can = ServerCapabilities::builder().enable_tools().build();
+        if !prompts::offered(self.config.surface).is_empty() {
+            can.prompts = Some(PromptsCapability::default());
+        }
+        let mut info = ServerConfig::new(can);
         info.server_info = Implementation::new("pyro_mcp", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(instructions::of(&self.config));
         info
@@ -53,5 +58,24 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let result = calls::call(&self.config, tool, arguments, context).await;
         Ok(CallToolResponse::from(result))
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = prompts::offered(self.config.surface);
+        Ok(ListPromptsResult::with_all_items(prompts))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let result = prompts::filled(self.config.surface, &request.name, &arguments)?;
+        Ok(GetPromptResponse::from(result))
     }
 }

@@ -157,12 +157,18 @@ mod tests {
     #[test]
     fn a_mode_replaces_the_default_profile_only() {
         let with = |words: &[&str]| parsed(words).surface().map_err(|error| error.code);
-        assert_eq!(with(&["--mode", "inspect"]), Ok(Surface::Mode(Mode::Inspect)));
+        assert_eq!(
+            with(&["--mode", "inspect"]),
+            Ok(Surface::Mode(Mode::Inspect))
+        );
         assert_eq!(
             with(&["--mode", "inspect", "--profile", "vm-run"]),
             Err("conflict")
         );
-        assert_eq!(parsed(&["--mode", "cold-start"]).environment(), "debian:12-build");
+        assert_eq!(
+            parsed(&["--mode", "cold-start"]).environment(),
+            "debian:12-build"
+        );
         let explicit = ["--mode", "cold-start", "--environment", "debian:12"];
         assert_eq!(parsed(&explicit).environment(), "debian:12");
     }

@@ -8,6 +8,7 @@ mod doctor;
 mod environment;
 mod files;
 mod host;
+mod mcp_tools;
 mod network;
 mod ports;
 mod service;
@@ -18,6 +19,7 @@ mod summary;
 mod workspace;
 
 pub use command::no_exit_code;
+pub use mcp_tools::costs as tool_costs;
 pub use service::exit_code as service_exit_code;
 
 use crate::colour;

@@ -1,0 +1,264 @@
+//! Schemas as a model reads them, made of those of the operation table.
+//!
+//! ```text
+//!   $ref           what it names, in place
+//!   oneOf consts   enum
+//!   T or null      T: an input is left out instead, an output keeps null
+//!   limits         stay, and stand in the description, because some hosts
+//!                  show a model nothing else
+//! ```
+//!
+//! Owns: the form. Refuses: which properties there are, which `narrow` says.
+
+use serde_json::{Map, Value, json};
+
+/// What of an input's schema stays; [`super::check`] knows each of them.
+pub const KEYWORDS: [&str; 9] = [
+    "type",
+    "enum",
+    "minimum",
+    "maximum",
+    "items",
+    "properties",
+    "required",
+    "additionalProperties",
+    "default",
+];
+
+type Object = Map<String, Value>;
+
+/// A schema with what it refers to in place, without null, and whether null
+/// was in it.
+struct Plain {
+    schema: Object,
+    nullable: bool,
+}
+
+fn object(schema: Value) -> Object {
+    match schema {
+        Value::Object(object) => object,
+        _ => Object::new(),
+    }
+}
+
+/// Takes the definitions out of a schema.
+fn apart(schema: Value) -> (Object, Object) {
+    let mut schema = object(schema);
+    let definitions = schema.remove("$defs").map(object).unwrap_or_default();
+    (schema, definitions)
+}
+
+fn plain(schema: &Object, definitions: &Object) -> Plain {
+    let mut own = schema.clone();
+    let mut nullable = false;
+    let mut under = |below: &Value, own: Object| {
+        let below = plain(&object(below.clone()), definitions);
+        nullable |= below.nullable;
+        let mut merged = below.schema;
+        merged.extend(own);
+        merged
+    };
+    if let Some(Value::String(name)) = own.remove("$ref") {
+        let name = name.rsplit('/').next().unwrap_or_default();
+        own = under(&definitions[name], own);
+    }
+    if let Some(Value::Array(choices)) = own.remove("anyOf") {
+        let is_null = |choice: &&Value| choice["type"] == "null";
+        if let Some(other) = choices.iter().find(|choice| !is_null(choice)) {
+            own = under(other, own);
+        }
+        nullable |= choices.iter().any(|choice| is_null(&choice));
+    }
+    if let Some(Value::Array(choices)) = own.remove("oneOf") {
+        let names = choices.iter().map(|choice| choice["const"].clone());
+        own.insert("enum".into(), names.collect());
+        own.insert("type".into(), json!("string"));
+    }
+    if let Some(Value::Array(types)) = own.get("type") {
+        nullable |= types.iter().any(|name| name == "null");
+        let other = types.iter().find(|name| *name != "null").cloned();
+        own.insert("type".into(), other.unwrap_or_default());
+    }
+    Plain {
+        schema: own,
+        nullable,
+    }
+}
+
+/// The schema of a request; `shown` gets the path of a property (`a`, `a.b`)
+/// and tells whether a model has it.
+pub fn input(schema: Value, shown: &dyn Fn(&str) -> bool) -> Object {
+    let (schema, definitions) = apart(schema);
+    let mut made = input_at("", &schema, &definitions, shown);
+    made.remove("description");
+    made.entry("properties").or_insert_with(|| json!({}));
+    made
+}
+
+fn input_at(
+    path: &str,
+    schema: &Object,
+    definitions: &Object,
+    shown: &dyn Fn(&str) -> bool,
+) -> Object {
+    let schema = plain(schema, definitions).schema;
+    let mut made = Object::new();
+    for (keyword, value) in &schema {
+        let value = match (keyword.as_str(), value) {
+            ("properties", Value::Object(properties)) => {
+                let below = |name: &str| match path {
+                    "" => name.to_owned(),
+                    path => format!("{path}.{name}"),
+                };
+                let properties = properties.iter().filter(|(name, _)| shown(&below(name)));
+                properties
+                    .map(|(name, property)| {
+                        let property = object(property.clone());
+                        let property = input_at(&below(name), &property, definitions, shown);
+                        (name.clone(), Value::Object(property))
+                    })
+                    .collect::<Object>()
+                    .into()
+            }
+            ("items", Value::Object(items)) => {
+                let mut items = input_at(path, items, definitions, shown);
+                // The list says what is in it.
+                items.remove("description");
+                items.into()
+            }
+            ("additionalProperties", Value::Object(values)) => {
+                input_at(path, values, definitions, shown).into()
+            }
+            ("default", Value::Null) => continue,
+            (keyword, value) if KEYWORDS.contains(&keyword) => value.clone(),
+            _ => continue,
+        };
+        made.insert(keyword.clone(), value);
+    }
+    // What is empty unless given needs no word.
+    if made.get("default").is_some_and(is_empty) {
+        made.remove("default");
+    }
+    if let Some(text) = schema.get("description").and_then(Value::as_str) {
+        let text = with_limits(&super::wording::for_model(text), &made);
+        made.insert("description".into(), text.into());
+    }
+    made
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::String(value) => value.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(values) => values.is_empty(),
+        _ => false,
+    }
+}
+
+/// The text with the limits and the default that it does not name itself.
+pub fn with_limits(text: &str, schema: &Object) -> String {
+    let mut text = text.trim_end_matches('.').to_owned();
+    let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
+    let named = |text: &str, bound: u64| {
+        text.split(|letter: char| !letter.is_ascii_digit())
+            .any(|number| number == bound.to_string())
+    };
+    match (bound("minimum"), bound("maximum")) {
+        (Some(least), Some(most)) if !named(&text, most) => {
+            text += &format!("; {least} to {most}");
+        }
+        (Some(least), None) if least > 0 && !named(&text, least) => {
+            text += &format!("; at least {least}");
+        }
+        _ => {}
+    }
+    match schema.get("default") {
+        None => text,
+        Some(Value::String(default)) => format!("{text}; default {default}"),
+        Some(default) => format!("{text}; default {default}"),
+    }
+}
+
+/// The schema of a response: the names and types of its top level, and
+/// nothing more. It is for clients that check results or make types of them;
+/// of the hosts that were tried none shows it to its model, but each fetches
+/// it. Which names are always there is left out for its size.
+pub fn output(schema: Value, hidden: &[&str]) -> Object {
+    let (schema, definitions) = apart(schema);
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let properties: Object = properties
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !hidden.contains(&name.as_str()))
+        .map(|(name, property)| (name.clone(), output_of(property, &definitions)))
+        .collect();
+    let mut made = Object::new();
+    made.insert("type".into(), json!("object"));
+    made.insert("properties".into(), properties.into());
+    made
+}
+
+fn output_of(property: &Value, definitions: &Object) -> Value {
+    let Plain { schema, nullable } = plain(&object(property.clone()), definitions);
+    let Some(kind) = schema.get("type") else {
+        return json!({});
+    };
+    let mut made = Object::new();
+    let kind = match (nullable, schema.get("enum").and_then(Value::as_array)) {
+        (true, None) => json!([kind, "null"]),
+        (false, None) => kind.clone(),
+        (_, Some(names)) => {
+            let null = nullable.then_some(Value::Null);
+            let names = names.iter().cloned().chain(null);
+            return json!({ "enum": names.collect::<Vec<_>>() });
+        }
+    };
+    made.insert("type".into(), kind);
+    made.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_defaults_are_in_the_text_once() {
+        let text = |text: &str, schema: Value| with_limits(text, &object(schema));
+        let range = json!({"minimum": 1, "maximum": 8, "default": 1});
+        assert_eq!(
+            text("CPUs, 1 to 8", range.clone()),
+            "CPUs, 1 to 8; default 1"
+        );
+        assert_eq!(text("CPUs.", range), "CPUs; 1 to 8; default 1");
+        let least = json!({"minimum": 1});
+        assert_eq!(text("Seconds", least), "Seconds; at least 1");
+        assert_eq!(text("Offset", json!({"minimum": 0})), "Offset");
+    }
+
+    #[test]
+    fn an_output_keeps_null_and_an_input_does_not_know_it() {
+        let schema = json!({
+            "$defs": {"E": {"oneOf": [{"const": "a"}, {"const": "b"}]}},
+            "type": "object",
+            "properties": {
+                "e": {"anyOf": [{"$ref": "#/$defs/E"}, {"type": "null"}], "default": null},
+                "n": {"type": ["integer", "null"]},
+                "tap_name": {"type": "string"}
+            },
+            "required": ["tap_name"]
+        });
+        let asked = input(schema.clone(), &|path| path != "tap_name");
+        assert_eq!(
+            asked["properties"],
+            json!({"e": {"type": "string", "enum": ["a", "b"]}, "n": {"type": "integer"}})
+        );
+        let answered = output(schema, &["tap_name"]);
+        assert_eq!(
+            Value::from(answered),
+            json!({"type": "object", "properties": {
+                "e": {"enum": ["a", "b", null]}, "n": {"type": ["integer", "null"]}
+            }})
+        );
+    }
+}
