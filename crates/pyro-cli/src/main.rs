@@ -52,7 +52,7 @@ fn serve(matches: &clap::ArgMatches) -> u8 {
         Err(error) => return usage(&error),
     };
     match pyro_mcp::serve(args) {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) => failure::show(&error, false),
     }
 }

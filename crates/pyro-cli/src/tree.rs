@@ -41,6 +41,7 @@ const GROUPS: &[(&str, &str)] = &[
         MCP,
         "The same computer for models, over the Model Context Protocol",
     ),
+    ("host", "Make chat hosts know the server for models"),
     (
         "workspace",
         "Machines with a disk that stay until they are deleted",
@@ -59,6 +60,7 @@ The path:
   pyro workspace create debian:12 --name demo    a machine that stays
   pyro workspace exec demo -- git --version      a command in it
   pyro mcp serve                         the same computer for a chat host
+  pyro host connect claude-code          make a chat host know it
 
 Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
 signal n, 124 at the deadline; 0 while it runs on); `service start` with 1 when the service

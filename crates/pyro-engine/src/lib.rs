@@ -12,6 +12,7 @@
 //! VMM (pyro-vmm), framing (pyro-proto).
 
 pub mod artifact;
+pub mod chat_hosts;
 pub mod diff;
 pub mod doctor;
 pub mod environments;

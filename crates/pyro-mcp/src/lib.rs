@@ -18,6 +18,7 @@ mod calls;
 mod config;
 mod instructions;
 mod prompts;
+mod resources;
 mod results;
 mod serve;
 mod server;

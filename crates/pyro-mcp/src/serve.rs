@@ -1,14 +1,39 @@
 //! `pyro mcp serve`: one server on standard input and output.
 //!
-//! Owns: the transport and the ends of the process: end of input, TERM, INT.
-//! Refuses: a word on stdout that is no frame.
+//! ```text
+//!   end of input    calls get 5 s to be answered, then are cancelled; exit 0
+//!   TERM, INT       calls are cancelled at once, what they began unwinds, exit 128 + n
+//!   a second one    exit now
+//!   KILL            one-shot VMs end with their lifeline; what belongs to a
+//!                   workspace belongs to its supervisor, and goes on
+//! ```
+//!
+//! Owns: the transport and these ends. Refuses: a word on stdout that is no
+//! frame.
 
+use crate::calls::AT_ONCE;
 use crate::config::Config;
 use crate::server::Server;
+use pyro::project::ProjectSource;
 use pyro::server_options::ServerOptions;
 use pyro::{Error, Result};
 use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
+use std::io::Write;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+/// A longer line is dropped: no request of a tool is near it.
+const LINE_BYTES: usize = 16 << 20;
+/// For cancelled work to unwind. The official SDKs kill 2 s after TERM.
+const UNWIND: Duration = Duration::from_millis(1_500);
+/// For the answers of cancelled calls to be written.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Threads besides those of calls: standard streams that are no pipes.
+const OTHER_THREADS: usize = 8;
 
 /// Offer this computer's workspaces to a model, over standard input and output.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,31 +43,109 @@ pub struct ServeArgs {
     pub options: ServerOptions,
 }
 
-/// Serves until the client is gone.
+/// Serves until the client is gone; the exit code.
 ///
 /// # Errors
 /// Wrong options; a machine without threads; a client that leaves before it
 /// said anything.
-pub fn serve(args: ServeArgs) -> Result<()> {
+pub fn serve(args: ServeArgs) -> Result<u8> {
     let config = Config::new(args.options)?;
+    greet(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(AT_ONCE + OTHER_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Error::runtime("io", format!("cannot start threads: {error}")))?;
-    runtime.block_on(async {
-        let server = Server::new(config);
-        let broken = |error: String| {
-            Error::runtime("connection_closed", error).hint("see pyro mcp serve --help")
+    let ended = runtime.block_on(until_the_end(Server::new(config)));
+    // A thread that reads stdin, or a work that does not unwind, ends with the
+    // process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended
+}
+
+/// One line for the host's log: what this server is.
+fn greet(config: &Config) {
+    let project = match &config.project {
+        Some(ProjectSource::Path { root, .. }) => root.display().to_string(),
+        Some(ProjectSource::Url { url, .. }) => url.clone(),
+        None => "none".to_owned(),
+    };
+    let line = format!(
+        "pyro mcp serve: {}; environment {}; project source: {project}\n",
+        config.surface.name(),
+        config.environment
+    );
+    // Nobody has to read it.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+async fn until_the_end(server: Server) -> Result<u8> {
+    let mut signals = Signals::new()?;
+    let calls = server.calls();
+    let (read, write) = stdio_pipes();
+    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(LINE_BYTES);
+    let running = tokio::select! {
+        running = server.serve(transport) => running.map_err(|error| unspoken(&error))?,
+        code = signals.next() => return Ok(code),
+    };
+    let closing = running.cancellation_token();
+    let mut waiting = std::pin::pin!(running.waiting());
+    let code = tokio::select! {
+        quit = &mut waiting => {
+            quit.map_err(|error| Error::runtime("crashed", error.to_string()))?;
+            0
+        }
+        code = signals.next() => {
+            tokio::select! {
+                () = calls.end(UNWIND) => {}
+                _ = signals.next() => return Ok(code),
+            }
+            closing.cancel();
+            let _ = timeout(LAST_WORDS, waiting).await;
+            return Ok(code);
+        }
+    };
+    tokio::select! {
+        () = calls.end(UNWIND) => Ok(code),
+        signalled = signals.next() => Ok(signalled),
+    }
+}
+
+fn unspoken(error: &ServerInitializeError) -> Error {
+    let what = match error {
+        ServerInitializeError::ConnectionClosed(_) => {
+            "the client closed the connection before it said anything".to_owned()
+        }
+        other => format!("the client does not begin as MCP does: {other}"),
+    };
+    Error::runtime("connection_closed", what).hint(
+        "this command is started by a chat host, which speaks to it over standard input; see pyro mcp serve --help",
+    )
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let on = |kind| {
+            signal(kind)
+                .map_err(|error| Error::runtime("io", format!("cannot heed signals: {error}")))
         };
-        let running = server
-            .serve(stdio_pipes())
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        running
-            .waiting()
-            .await
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(())
-    })
+        Ok(Self {
+            term: on(SignalKind::terminate())?,
+            int: on(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The exit code of the next one.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.term.recv() => 128 + 15,
+            _ = self.int.recv() => 128 + 2,
+        }
+    }
 }

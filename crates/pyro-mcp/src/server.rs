@@ -2,22 +2,27 @@
 //!
 //! Owns: which request goes to which part. Refuses: knowing any tool.
 
+use crate::calls::Calls;
 use crate::config::Config;
+use crate::resources::{self, Resources};
 use crate::tools::Tools;
-use crate::{calls, instructions, prompts};
+use crate::{instructions, prompts};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
-    Implementation, ListPromptsResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
-    ServerCapabilities, ServerConfig,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, PromptsCapability, ReadResourceRequestParams,
+    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::Arc;
 
-/// Serves one client.
+/// Serves a client; clones share everything.
+#[derive(Clone)]
 pub struct Server {
     config: Arc<Config>,
     tools: Arc<Tools>,
+    calls: Arc<Calls>,
 }
 
 impl Server {
@@ -25,7 +30,17 @@ impl Server {
         Self {
             tools: Arc::new(Tools::of(&config)),
             config: Arc::new(config),
+            calls: Arc::new(Calls::new()),
         }
+    }
+
+    fn resources(&self) -> Resources<'_> {
+        Resources::new(&self.config, &self.calls)
+    }
+
+    /// What it does just now.
+    pub fn calls(&self) -> Arc<Calls> {
+        self.calls.clone()
     }
 }
 
@@ -34,6 +49,9 @@ impl ServerHandler for Server {
         let mut can = ServerCapabilities::builder().enable_tools().build();
         if !prompts::offered(self.config.surface).is_empty() {
             can.prompts = Some(PromptsCapability::default());
+        }
+        if resources::exist(&self.config) {
+            can.resources = Some(ResourcesCapability::default());
         }
         let mut info = ServerConfig::new(can);
         info.server_info = Implementation::new("pyro_mcp", env!("CARGO_PKG_VERSION"));
@@ -56,8 +74,34 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self.tools.named(&request.name)?;
         let arguments = request.arguments.unwrap_or_default();
-        let result = calls::call(&self.config, tool, arguments, context).await;
+        let called = self.calls.call(&self.config, tool, arguments, &context);
+        let result = called.await;
         Ok(CallToolResponse::from(result))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.resources().list(&context.ct).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(self.resources().templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = self.resources().read(&request.uri, &context.ct).await?;
+        Ok(ReadResourceResponse::from(read))
     }
 
     async fn list_prompts(

@@ -16,6 +16,7 @@
 //! # Ok::<(), pyro::Error>(())
 //! ```
 
+pub mod chat_host_options;
 mod client;
 pub mod command_line;
 pub mod labels;

@@ -2,12 +2,11 @@
 //!
 //! Owns: their words. Refuses: looking at the project, which the engine does.
 
-use crate::Result;
-pub use pyro_engine::project::ProjectSource;
-use pyro_engine::project::Wish;
+use crate::{Error, Result};
+pub use pyro_engine::project::{ProjectSource, Wish, sentence};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// At most one source; without any, the Git work tree pyro was started in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize, JsonSchema)]
@@ -41,4 +40,15 @@ impl ProjectOptions {
         };
         ProjectSource::choose(&wish, cwd)
     }
+}
+
+/// The folder that relative paths are relative to.
+///
+/// # Errors
+/// When it was removed.
+pub fn current_folder() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        Error::runtime("io", format!("cannot tell the current folder: {error}"))
+            .hint("start pyro in a folder that exists")
+    })
 }

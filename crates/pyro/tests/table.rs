@@ -104,19 +104,46 @@ fn requests_are_closed() {
     }
 }
 
+/// The fields of a request. Options that several commands share are an object
+/// in JSON, and flags beside the others for the parser.
+fn fields(row: &Row) -> BTreeSet<String> {
+    let arguments = arguments(row);
+    let schema = schema(row);
+    let mut fields = BTreeSet::new();
+    let mut open = vec![schema.clone()];
+    while let Some(object) = open.pop() {
+        for (name, property) in properties(&object) {
+            let shared = property["$ref"]
+                .as_str()
+                .and_then(|path| schema.pointer(path.trim_start_matches('#')))
+                .filter(|shared| shared["type"] == "object" && !arguments.contains(&name));
+            match shared {
+                Some(shared) => {
+                    assert_eq!(shared["additionalProperties"], false, "{}.{name}", row.name);
+                    open.push(shared.clone());
+                }
+                None => assert!(fields.insert(name.clone()), "{}.{name}", row.name),
+            }
+        }
+    }
+    fields
+}
+
+fn arguments(row: &Row) -> BTreeSet<String> {
+    command(row)
+        .get_arguments()
+        .map(|argument| argument.get_id().to_string())
+        .filter(|id| !MORE_FLAGS.contains(&id.as_str()))
+        .collect()
+}
+
 /// `--secret-file` and `--secret-hosts`, which fill the same list as `--secret`.
 const MORE_FLAGS: [&str; 2] = ["secret_files", "secret_hosts"];
 
 #[test]
 fn the_parser_and_the_schema_have_the_same_fields() {
     for row in TABLE {
-        let arguments: BTreeSet<_> = command(row)
-            .get_arguments()
-            .map(|argument| argument.get_id().to_string())
-            .filter(|id| !MORE_FLAGS.contains(&id.as_str()))
-            .collect();
-        let fields: BTreeSet<_> = properties(&schema(row)).keys().cloned().collect();
-        assert_eq!(arguments, fields, "{}", row.name);
+        assert_eq!(arguments(row), fields(row), "{}", row.name);
         let needed: BTreeSet<_> = command(row)
             .get_arguments()
             .filter(|argument| argument.is_required_set())
@@ -132,8 +159,20 @@ fn the_parser_and_the_schema_have_the_same_fields() {
 fn minimal(row: &Row) -> Map<String, Value> {
     required(&schema(row))
         .into_iter()
-        .map(|name| (name, Value::from("x")))
+        .map(|name| {
+            let command = command(row);
+            let argument = command.get_arguments().find(|one| one.get_id() == &name);
+            let text = argument.map_or_else(|| "x".to_owned(), text_for);
+            (name, Value::from(text))
+        })
         .collect()
+}
+
+/// A text that an argument takes: the first of its choices, or any.
+fn text_for(argument: &clap::Arg) -> String {
+    let choices = argument.get_possible_values();
+    let first = choices.first().map(|choice| choice.get_name());
+    first.unwrap_or("x").to_owned()
 }
 
 #[test]
@@ -144,7 +183,7 @@ fn the_parser_and_the_schema_have_the_same_defaults() {
         for argument in command(row).get_arguments() {
             if argument.is_required_set() {
                 words.extend(argument.get_long().map(|long| format!("--{long}")));
-                words.push("x".to_owned());
+                words.push(text_for(argument));
             }
         }
         if request.contains_key(LEFT_TO_THE_PRODUCT) {

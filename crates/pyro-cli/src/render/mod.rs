@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod environment;
 mod files;
+mod host;
 mod mcp_tools;
 mod network;
 mod ports;
@@ -54,6 +55,9 @@ pub fn result(operation: &str, as_json: bool, response: &Value, sink: &Sink) -> 
         "doctor" => doctor::report(response),
         "prepare" => prepared(response),
         "setup_firecracker" => setup::firecracker(response),
+        "host_connect" | "host_repair" => host::connected(operation, response),
+        "host_doctor" => host::report(response),
+        "host_print_config" => host::printed(response),
         "workspace_create" | "workspace_status" | "workspace_update" => {
             workspace::block("Workspace", response)
         }

@@ -106,10 +106,40 @@ fn seed(seed: &Value) -> String {
         let entries = &seed["entry_count"];
         let _ = write!(line, " from {from} ({entries} entries)");
     }
-    if let Some(skipped @ 1..) = seed["skipped"].as_u64() {
-        let _ = write!(line, ", {skipped} sockets or devices passed over");
+    if seed["origin_kind"] == "repo_url" {
+        let _ = write!(line, " from a clone of {}", text(seed, "origin_ref"));
+        let _ = write!(line, " ({} entries)", seed["entry_count"]);
+    }
+    if seed["tracked_only"] == true {
+        line.push_str(", Git-tracked files only");
+    }
+    let asked = text(seed, "repo_ref");
+    let commit = text(seed, "repo_commit");
+    let short = commit.get(..12).unwrap_or(&commit);
+    if !commit.is_empty() && asked != commit && !asked.is_empty() {
+        let _ = write!(line, ", at {asked} ({short})");
+    } else if !commit.is_empty() {
+        let _ = write!(line, ", at {short}");
+    }
+    if let Some(modified @ 1..) = seed["modified"].as_u64() {
+        let _ = write!(line, ", {modified} modified");
+    }
+    let kinds = seed["skipped_kinds"].as_object().into_iter().flatten();
+    let kinds = kinds.map(|(kind, count)| format!("{count} {}", left_out(kind)));
+    let kinds: Vec<_> = kinds.collect();
+    if !kinds.is_empty() {
+        let _ = write!(line, "; passed over: {}", kinds.join(", "));
     }
     line
+}
+
+fn left_out(kind: &str) -> &str {
+    match kind {
+        "special" => "sockets, FIFOs or devices",
+        "submodule" => "submodules that are not checked out",
+        "sparse" => "outside of the sparse checkout",
+        other => other,
+    }
 }
 
 pub(super) fn state(workspace: &Value) -> String {

@@ -8,8 +8,16 @@
 //!   nothing                      the work tree of the current folder, else none
 //! ```
 //!
-//! Owns: the choice, made once when a server starts; nothing is read but
-//! names. Refuses: reading the project, which happens at each create.
+//! Owns: the choice, made once when a server starts, and its words; nothing is
+//! read but names. Refuses: reading the project, which happens at each create
+//! (workspaces/seed).
+
+pub(crate) mod first_commit;
+pub(crate) mod git;
+pub(crate) mod listing;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tracked;
 
 use crate::error::{Error, Result};
 use crate::layout::expand_home;
@@ -47,28 +55,43 @@ pub enum ProjectSource {
     },
 }
 
-const FALLBACKS: &str = "give --project-path DIR, --repo-url URL or --no-project-source";
+/// The ways out of a project that cannot be used.
+pub(crate) const FALLBACKS: &str =
+    "give --project-path DIR, --repo-url URL, --no-project-source, or an explicit seed_path";
 
 impl ProjectSource {
-    /// Makes the choice for a process in folder `cwd`.
+    /// Makes the choice for a server in folder `cwd`: what is given, else the
+    /// work tree the folder is in.
     ///
     /// # Errors
     /// `conflict`, `invalid_request`, `source_missing`, `source_kind`, each
     /// with the ways out.
     pub fn choose(wish: &Wish, cwd: &Path) -> Result<Option<Self>> {
-        let given = usize::from(wish.project_path.is_some()) + usize::from(wish.repo_url.is_some());
+        let given = Self::given(wish, cwd)?;
+        if given.is_some() || wish.none {
+            return Ok(given);
+        }
+        match top_level(cwd) {
+            None => Ok(None),
+            Some(root) => Self::folder(root, true).map(Some),
+        }
+    }
+
+    /// What is given, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::choose`].
+    pub fn given(wish: &Wish, cwd: &Path) -> Result<Option<Self>> {
         let conflict = |what: &str| Err(Error::invalid("conflict", what).hint(FALLBACKS));
-        if wish.none && (given > 0 || wish.repo_ref.is_some()) {
+        let (path, url) = (wish.project_path.is_some(), wish.repo_url.is_some());
+        if wish.none && (path || url || wish.repo_ref.is_some()) {
             return conflict("--no-project-source and a project source are given at once");
         }
-        if given > 1 {
+        if path && url {
             return conflict("--project-path and --repo-url are given at once");
         }
-        if wish.repo_ref.is_some() && wish.repo_url.is_none() {
+        if wish.repo_ref.is_some() && !url {
             return conflict("--repo-ref is given without --repo-url");
-        }
-        if wish.none {
-            return Ok(None);
         }
         match (wish.project_path, wish.repo_url) {
             (Some(path), _) => Self::at(path, cwd).map(Some),
@@ -79,10 +102,25 @@ impl ProjectSource {
                     .map(|reference| not_blank("--repo-ref", reference))
                     .transpose()?,
             })),
-            (None, None) => Ok(top_level(cwd).map(|root| Self::Path {
-                root,
-                tracked: true,
-            })),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// `project_path` or `repo_url`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Path { .. } => "project_path",
+            Self::Url { .. } => "repo_url",
+        }
+    }
+
+    /// The path, or the URL without credentials.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Path { root, .. } => root.display().to_string(),
+            Self::Url { url, .. } => url.clone(),
         }
     }
 
@@ -102,17 +140,53 @@ impl ProjectSource {
             )
             .hint(FALLBACKS));
         }
-        Ok(match top_level(&found) {
-            Some(root) => Self::Path {
-                root,
-                tracked: true,
-            },
-            None => Self::Path {
-                root: found,
-                tracked: false,
-            },
-        })
+        match top_level(&found) {
+            Some(root) => Self::folder(root, true),
+            None if is_bare(&found) => Err(Error::invalid(
+                "source_kind",
+                format!(
+                    "the project {} is a bare repository, which has no files",
+                    found.display()
+                ),
+            )
+            .hint(format!("give --repo-url {}", found.display()))),
+            None => Self::folder(found, false),
+        }
     }
+
+    fn folder(root: PathBuf, tracked: bool) -> Result<Self> {
+        if root.to_str().is_none() {
+            let what = format!("the path of the project {} is not UTF-8", root.display());
+            return Err(Error::invalid("source_kind", what).hint(FALLBACKS));
+        }
+        Ok(Self::Path { root, tracked })
+    }
+}
+
+/// What is used, in one line.
+impl std::fmt::Display for ProjectSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reference = self.reference();
+        match self {
+            Self::Path { tracked: true, .. } => write!(f, "Git-tracked files of {reference}"),
+            Self::Path { .. } => write!(f, "whole folder {reference}"),
+            Self::Url {
+                reference: Some(wanted),
+                ..
+            } => write!(f, "clean clone of {reference} at {wanted}"),
+            Self::Url { .. } => write!(f, "clean clone of {reference}"),
+        }
+    }
+}
+
+/// What is used, or that nothing is, in one line.
+#[must_use]
+pub fn sentence(source: Option<&ProjectSource>) -> String {
+    source.map_or_else(|| "no project source".to_owned(), ToString::to_string)
+}
+
+fn is_bare(folder: &Path) -> bool {
+    folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
 }
 
 fn not_blank(flag: &str, text: &str) -> Result<String> {

@@ -44,6 +44,7 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::Layout;
 use crate::network::NetworkSpec;
+use crate::project::ProjectSource;
 use crate::vms::payloads::BackendChoice;
 use payloads::{
     DamagedWorkspace, DeletedWorkspace, StopReason, Workspace, WorkspaceList, WorkspaceState,
@@ -51,7 +52,7 @@ use payloads::{
 use reach::GONE_TIMEOUT;
 use record::{LAYOUT_VERSION, Record, Spec, WorkspaceSeed};
 use secrets::NewSecret;
-use seed::{Baselines, Source};
+use seed::{Baselines, Origin};
 use state::Phase;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -86,6 +87,8 @@ pub struct NewWorkspace {
     pub labels: BTreeMap<String, String>,
     /// A directory or archive of the host that `/workspace` begins with.
     pub seed_path: Option<String>,
+    /// A project that it begins with instead.
+    pub project: Option<ProjectSource>,
     /// What its commands may be given, and no text shows.
     pub secrets: Vec<NewSecret>,
     /// What it may do with the network.
@@ -124,7 +127,8 @@ impl Workspaces {
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
     /// `no_memory`, `invalid_network_rule`, `network_unavailable`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
-    /// `source_io`, `source_changed`, `bad_archive`), and everything that can happen to a machine; nothing is
+    /// `source_io`, `source_changed`, `bad_archive`), those of a project (`conflict`,
+    /// `git_missing`, `git_timeout`, `project_broken`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
         &self,
@@ -138,7 +142,7 @@ impl Workspaces {
         secrets::check_network(&record.spec.network, &materials)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
-        let source = wanted.seed_path.as_deref().map(Source::find).transpose()?;
+        let origin = Origin::find(wanted, cancel)?;
         for short in materials.iter().filter(|one| one.is_too_short()) {
             events.event(Event::Notice(format!(
                 "secret {} is too short to be taken out of text: under {} bytes",
@@ -150,9 +154,9 @@ impl Workspaces {
         let baselines = Baselines::new(&self.layout);
         baselines.tidy();
         let mut baseline = None;
-        if let Some(source) = &source {
-            let made = baselines.ensure(source, events, cancel)?;
-            record.seed = WorkspaceSeed::manual(source, &made);
+        if let Some(origin) = &origin {
+            let made = baselines.ensure(origin, events, cancel)?;
+            record.seed = origin.seed(&made);
             baseline = Some(made);
         }
         record.secrets = materials.iter().map(|one| one.secret.clone()).collect();
@@ -162,11 +166,11 @@ impl Workspaces {
             name: "create",
             fields: vec![("workspace_id", folder.id.clone())],
         });
-        let linked = source.zip(baseline).map_or(Ok(()), |(source, baseline)| {
+        let linked = origin.zip(baseline).map_or(Ok(()), |(origin, baseline)| {
             let link = || baselines.link(&baseline.key, &folder.baseline());
             // A prune beside this may have taken what nobody held yet.
             link().or_else(|_| {
-                baselines.ensure(&source, events, cancel)?;
+                baselines.ensure(&origin, events, cancel)?;
                 link()
             })
         });

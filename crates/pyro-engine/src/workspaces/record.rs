@@ -6,7 +6,6 @@
 use super::payloads::WORKSPACE_PATH;
 use super::ports::payloads::OwnedPort;
 use super::secrets::WorkspaceSecret;
-use super::seed::{Baseline, Source};
 use super::state::Phase;
 use crate::network::NetworkSpec;
 use crate::vms::payloads::{BackendChoice, ExecutionMode};
@@ -80,30 +79,31 @@ pub struct WorkspaceSeed {
     pub entry_count: u64,
     /// Bytes of its files.
     pub bytes_written: u64,
-    /// `manual_seed_path` or `empty`.
+    /// `project_path`, `repo_url`, `manual_seed_path` or `empty`.
     pub origin_kind: String,
-    /// What the origin calls itself; none for these two kinds.
+    /// The project's path, or the repository's URL without credentials; null
+    /// for the other kinds.
     pub origin_ref: Option<String>,
+    /// Branch, tag or commit that was asked for.
+    #[serde(default)]
+    pub repo_ref: Option<String>,
+    /// Commit of the clone, or the one the project's work tree was at.
+    #[serde(default)]
+    pub repo_commit: Option<String>,
     /// Whether only files that Git tracks were taken.
     pub tracked_only: bool,
-    /// Sockets, FIFOs and devices that were passed over.
+    /// Names that were passed over.
     pub skipped: u64,
+    /// The same by why: `special` (sockets, FIFOs, devices), `deleted` (tracked
+    /// and not there), `submodule` (not checked out), `sparse`.
+    #[serde(default)]
+    pub skipped_kinds: BTreeMap<String, u64>,
+    /// Tracked files whose bytes are not those that Git's index has.
+    #[serde(default)]
+    pub modified: u64,
 }
 
 impl WorkspaceSeed {
-    /// What came from a path.
-    pub fn manual(source: &Source, baseline: &Baseline) -> Self {
-        Self {
-            mode: source.kind.mode().into(),
-            seed_path: Some(source.path.display().to_string()),
-            entry_count: baseline.entry_count,
-            bytes_written: baseline.bytes_written,
-            origin_kind: "manual_seed_path".into(),
-            skipped: baseline.skipped,
-            ..Self::default()
-        }
-    }
-
     /// Whether there is no baseline image.
     pub fn is_empty(&self) -> bool {
         self.mode == EMPTY
@@ -120,8 +120,12 @@ impl Default for WorkspaceSeed {
             bytes_written: 0,
             origin_kind: EMPTY.into(),
             origin_ref: None,
+            repo_ref: None,
+            repo_commit: None,
             tracked_only: false,
             skipped: 0,
+            skipped_kinds: BTreeMap::new(),
+            modified: 0,
         }
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn record(id: &str, name: Option<&str>) -> Record {
         backend: BackendChoice::Auto,
         name: name.map(str::to_owned),
         seed_path: None,
+        project: None,
         secrets: Vec::new(),
         network: crate::network::NetworkSpec::default(),
         labels: BTreeMap::new(),

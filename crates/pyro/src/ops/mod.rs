@@ -13,6 +13,10 @@ pub mod env_list;
 pub mod env_prune;
 pub mod env_pull;
 pub mod env_verify;
+pub mod host_connect;
+pub mod host_doctor;
+pub mod host_print_config;
+pub mod host_repair;
 pub mod port_list;
 pub mod port_publish;
 pub mod port_unpublish;
@@ -81,6 +85,10 @@ pub static TABLE: &[Row] = &[
     Row::of::<env_verify::EnvVerify>(),
     Row::of::<env_prune::EnvPrune>(),
     Row::of::<setup_firecracker::SetupFirecracker>(),
+    Row::of::<host_connect::HostConnect>(),
+    Row::of::<host_print_config::HostPrintConfig>(),
+    Row::of::<host_doctor::HostDoctor>(),
+    Row::of::<host_repair::HostRepair>(),
     Row::of::<workspace_create::WorkspaceCreate>(),
     Row::of::<workspace_list::WorkspaceListOperation>(),
     Row::of::<workspace_update::WorkspaceUpdate>(),

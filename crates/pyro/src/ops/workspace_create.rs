@@ -3,6 +3,7 @@
 use crate::labels::Labels;
 use crate::network::{NetworkPolicy, NetworkSpec, rules};
 use crate::network_flags;
+use crate::project::{ProjectSource, Wish, current_folder};
 use crate::secrets::Secrets;
 use crate::vm_spec;
 use crate::vms::payloads::BackendChoice;
@@ -11,6 +12,7 @@ use crate::workspaces::payloads::Workspace;
 use crate::{Context, Effect, Operation, Pyro, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Make a workspace: a machine with a disk that stays until it is deleted.
 ///
@@ -60,6 +62,18 @@ pub struct WorkspaceCreateRequest {
     #[arg(long, value_name = "PATH")]
     #[serde(default)]
     pub seed_path: Option<String>,
+    /// Begin with the Git-tracked files of the work tree that this folder is in, or with the folder if it is in none
+    #[arg(long, value_name = "DIR")]
+    #[serde(default)]
+    pub project_path: Option<String>,
+    /// Begin with a clean clone of this repository
+    #[arg(long, value_name = "URL")]
+    #[serde(default)]
+    pub repo_url: Option<String>,
+    /// Branch, tag or commit of the clone
+    #[arg(long, value_name = "REF")]
+    #[serde(default)]
+    pub repo_ref: Option<String>,
     /// Secrets for its commands; no text that leaves the workspace shows their values
     #[command(flatten)]
     #[serde(default)]
@@ -93,6 +107,8 @@ impl Operation for WorkspaceCreate {
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace create debian:12 --name demo",
         "pyro workspace create debian:12 --seed-path .",
+        "pyro workspace create debian:12 --project-path .",
+        "pyro workspace create debian:12 --repo-url https://git.example.org/x.git --repo-ref v1.2",
         "pyro workspace create debian:12 --label task=42 --id-only",
         "pyro workspace create debian:12 --secret TOKEN --secret-file KEY=~/.ssh/deploy_key",
         "pyro workspace create debian:12 --network-policy egress --allow-domain example.org",
@@ -102,6 +118,17 @@ impl Operation for WorkspaceCreate {
     type Response = Workspace;
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
+        let wish = Wish {
+            project_path: request.project_path.as_deref(),
+            repo_url: request.repo_url.as_deref(),
+            repo_ref: request.repo_ref.as_deref(),
+            none: false,
+        };
+        let cwd = match wish.project_path {
+            Some(_) => current_folder()?,
+            None => PathBuf::new(),
+        };
+        let project = ProjectSource::given(&wish, &cwd)?;
         let wanted = NewWorkspace {
             environment: request.environment,
             vcpu_count: request.vcpu_count,
@@ -112,6 +139,7 @@ impl Operation for WorkspaceCreate {
             name: request.name,
             labels: request.labels.0,
             seed_path: request.seed_path,
+            project,
             secrets: request.secrets.sources(context)?,
             network: NetworkSpec {
                 policy: request.network_policy,

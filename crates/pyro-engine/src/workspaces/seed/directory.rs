@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Smaller files are not worth a look for holes.
@@ -63,32 +63,60 @@ impl From<&Metadata> for Stat {
 /// `source_io` naming the path, `bad_source` when no image can hold it.
 pub fn walk(root: &Path) -> Result<Walked> {
     let found = std::fs::symlink_metadata(root).map_err(failed("read", root))?;
-    let mut walk = Walk {
-        tree: Tree::new(meta(&found)),
-        files: Vec::new(),
-        names: HashMap::new(),
-        skipped: 0,
-        newest: found.ctime(),
-    };
+    let mut walk = Walk::new(meta(&found, None), None);
+    walk.newest = found.ctime();
     walk.below(root, &mut Vec::new())?;
-    Ok(Walked {
-        tree: walk.tree,
-        files: walk.files,
-        skipped: walk.skipped,
-        newest: walk.newest,
-    })
+    Ok(walk.finish())
 }
 
-struct Walk {
-    tree: Tree,
+/// A tree that is being put together.
+pub(super) struct Walk {
+    pub tree: Tree,
     files: Vec<Found>,
     /// Files with several names.
     names: HashMap<(u64, u64), usize>,
     skipped: u64,
-    newest: i64,
+    pub newest: i64,
+    /// In place of the times of files.
+    pub time: Option<(i64, u32)>,
 }
 
 impl Walk {
+    pub fn new(root: Meta, time: Option<(i64, u32)>) -> Self {
+        Self {
+            tree: Tree::new(root),
+            files: Vec::new(),
+            names: HashMap::new(),
+            skipped: 0,
+            newest: i64::MIN,
+            time,
+        }
+    }
+
+    pub fn finish(self) -> Walked {
+        Walked {
+            tree: self.tree,
+            files: self.files,
+            skipped: self.skipped,
+            newest: self.newest,
+        }
+    }
+
+    /// Puts what was found at `path` at a name of the tree.
+    pub fn put(&mut self, name: &[u8], path: &Path, node: Node) -> Result<()> {
+        self.tree.put(name, node).map_err(|why| {
+            Error::invalid(
+                "bad_source",
+                format!("{} cannot be in a workspace: {why}", path.display()),
+            )
+            .hint("leave it out of the seed")
+        })
+    }
+
+    pub fn meta(&self, found: &Metadata) -> Meta {
+        meta(found, self.time)
+    }
+
     fn below(&mut self, folder: &Path, name: &mut Vec<u8>) -> Result<()> {
         let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = listed.map_err(failed("list", folder))?;
@@ -112,10 +140,13 @@ impl Walk {
     fn entry(&mut self, path: &Path, found: &Metadata, name: &mut Vec<u8>) -> Result<()> {
         let kind = found.file_type();
         let node = if kind.is_dir() {
-            Node::Folder(meta(found))
+            Node::Folder(self.meta(found))
         } else if kind.is_symlink() {
             let target = std::fs::read_link(path).map_err(failed("read", path))?;
-            Node::Symlink(meta(found), target.into_os_string().as_bytes().to_vec())
+            Node::Symlink(
+                self.meta(found),
+                target.into_os_string().as_bytes().to_vec(),
+            )
         } else if kind.is_file() {
             Node::File(self.file(path, found)?)
         } else {
@@ -123,20 +154,15 @@ impl Walk {
             return Ok(());
         };
         self.newest = self.newest.max(found.ctime());
-        self.tree.put(name, node).map_err(|why| {
-            Error::invalid(
-                "bad_source",
-                format!("{} cannot be in a workspace: {why}", path.display()),
-            )
-            .hint("leave it out of the seed")
-        })?;
+        self.put(name, path, node)?;
         if kind.is_dir() {
             self.below(path, name)?;
         }
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, found: &Metadata) -> Result<usize> {
+    /// A file's number, the same for all its names.
+    pub fn file(&mut self, path: &Path, found: &Metadata) -> Result<usize> {
         let stat = Stat::from(found);
         let key = (stat.device, stat.inode);
         if let Some(number) = self.names.get(&key) {
@@ -149,7 +175,7 @@ impl Walk {
         };
         let number = self
             .tree
-            .add_file(Inode::new(meta(found), found.len(), &map));
+            .add_file(Inode::new(self.meta(found), found.len(), &map));
         self.files.push(Found {
             path: path.to_owned(),
             stat,
@@ -161,14 +187,14 @@ impl Walk {
     }
 }
 
-fn meta(found: &Metadata) -> Meta {
+fn meta(found: &Metadata, time: Option<(i64, u32)>) -> Meta {
     Meta {
         mode: (found.mode() & 0o7777) as u16,
         owner: (0, 0),
-        mtime: (
+        mtime: time.unwrap_or((
             found.mtime(),
             u32::try_from(found.mtime_nsec()).unwrap_or(0),
-        ),
+        )),
     }
 }
 
@@ -214,7 +240,12 @@ impl Contents for Walked {
     fn each(&mut self, fill: &mut Fill<'_>) -> Result<()> {
         for (number, found) in self.files.iter().enumerate() {
             let inode = &self.tree.files()[number];
-            let file = File::open(&found.path).map_err(failed("open", &found.path))?;
+            // Of a pipe that came in its place it would wait for the other end.
+            let opened = File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(&found.path);
+            let file = opened.map_err(failed("open", &found.path))?;
             let same = |file: &File| {
                 file.metadata()
                     .is_ok_and(|now| Stat::from(&now) == found.stat)
@@ -240,7 +271,7 @@ impl Contents for Walked {
     }
 }
 
-fn changed(path: &Path) -> Error {
+pub(super) fn changed(path: &Path) -> Error {
     Error::runtime(
         "source_changed",
         format!("{} changed while it was read", path.display()),

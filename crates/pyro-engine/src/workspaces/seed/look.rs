@@ -163,7 +163,8 @@ fn folder(path: &Path) -> Result<Folder> {
     })
 }
 
-fn note(to: &mut Vec<u8>, name: &[u8], found: &Metadata) {
+/// Adds what `stat` says of a name.
+pub(super) fn note(to: &mut Vec<u8>, name: &[u8], found: &Metadata) {
     to.extend((name.len() as u64).to_le_bytes());
     to.extend(name);
     to.extend(found.mode().to_le_bytes());

@@ -3,12 +3,12 @@
 //! ```text
 //!   directory --look: known?--walk--.
 //!                                   tree --> ext4_image --> <state>/baselines/<key>.ext4
-//!   archive --stat: known?----------'                       |
-//!                                             hard link: <workspace>/baseline.ext4
+//!   archive --stat: known?----------|                       |
+//!   work tree --git, stat: known?---'         hard link: <workspace>/baseline.ext4
 //!
 //! <state>/baselines/
 //! |- <key>.ext4        read-only; its number of names says who uses it
-//! |- .partial-*        being made; its maker holds a lock on it
+//! |- .partial-*        file or folder, being made; its maker holds a lock on it
 //! `- seen/<print>      which key a source had whose stat is the same;
 //!                      its maker holds a lock on it
 //! ```
@@ -18,10 +18,15 @@
 
 mod directory;
 mod look;
+mod origin;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tracked;
+#[cfg(test)]
+mod tracked_tests;
 
+pub use origin::Origin;
 pub use source::{Kind, Source};
 
 use super::unix_now;
@@ -32,6 +37,7 @@ use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -56,8 +62,14 @@ pub struct Baseline {
     pub entry_count: u64,
     /// Bytes of its files.
     pub bytes_written: u64,
-    /// Sockets, FIFOs and devices that were passed over.
+    /// Names that were passed over.
     pub skipped: u64,
+    /// The same by why.
+    #[serde(default)]
+    pub skipped_kinds: BTreeMap<String, u64>,
+    /// Tracked files that are not as Git's index has them.
+    #[serde(default)]
+    pub modified: u64,
 }
 
 /// The store.
@@ -80,7 +92,7 @@ impl Baselines {
     /// Those of the source's files and of the disk, each naming the path.
     pub fn ensure(
         &self,
-        source: &Source,
+        origin: &Origin,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Baseline> {
@@ -89,7 +101,7 @@ impl Baselines {
         make_private_dir(&seen)?;
         let mut tries = 1;
         loop {
-            match self.once(source, &seen, events, cancel) {
+            match self.once(origin, &seen, events, cancel) {
                 Err(error) if error.code == "source_changed" && tries < TRIES => tries += 1,
                 other => return other,
             }
@@ -98,21 +110,15 @@ impl Baselines {
 
     fn once(
         &self,
-        source: &Source,
+        origin: &Origin,
         seen: &Path,
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Baseline> {
         let began = unix_now();
-        let is_directory = source.kind == Kind::Directory;
-        let (print, mut newest) = if is_directory {
-            let seen = look::look(&source.path)?;
-            (seen.print, seen.newest)
-        } else {
-            stat_of(&source.path)?
-        };
+        let look = Look::at(origin, cancel)?;
         // Two that come with the same source at once make it once.
-        let path = seen.join(hex::encode(&print[..16]));
+        let path = seen.join(hex::encode(&look.print()[..16]));
         let mut memory = File::options()
             .read(true)
             .write(true)
@@ -126,21 +132,26 @@ impl Baselines {
         {
             return Ok(known);
         }
-        let (written, skipped) = if is_directory {
-            let mut walked = directory::walk(&source.path)?;
-            // It may have changed since the look, to what has another print.
-            newest = newest.max(walked.newest);
-            (self.make(&mut walked, events, cancel)?, walked.skipped)
-        } else {
-            let tar = source.tar(&self.folder)?;
-            let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
-            (self.make(&mut archive, events, cancel)?, 0)
-        };
-        let baseline = Baseline {
-            key: written.key,
-            entry_count: written.entry_count,
-            bytes_written: written.bytes_written,
-            skipped,
+        let (baseline, newest) = match look {
+            Look::Directory(path, looked) => {
+                let mut walked = directory::walk(path)?;
+                // It may have changed since the look, to what has another print.
+                let newest = looked.newest.max(walked.newest);
+                let written = self.make(&mut walked, events, cancel)?;
+                let special = ("special".to_owned(), walked.skipped);
+                let skipped = [special].into_iter().filter(|(_, count)| *count > 0);
+                (Baseline::new(written, skipped.collect()), newest)
+            }
+            Look::Archive(source, (_, newest)) => {
+                let tar = source.tar(&self.folder)?;
+                let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
+                let written = self.make(&mut archive, events, cancel)?;
+                (Baseline::new(written, BTreeMap::new()), newest)
+            }
+            Look::Tracked(looked) => {
+                let newest = looked.newest;
+                (self.tracked(looked, None, events, cancel)?, newest)
+            }
         };
         // Fits a float: seconds.
         #[allow(clippy::cast_precision_loss)]
@@ -150,6 +161,24 @@ impl Baselines {
             let _ = remember(&mut memory, &baseline);
         }
         Ok(baseline)
+    }
+
+    fn tracked(
+        &self,
+        looked: tracked::Looked,
+        time: Option<(i64, u32)>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Baseline> {
+        let folder = partial_folder(&self.folder)?;
+        let mut prepared = looked.prepare(folder.path(), time, cancel)?;
+        let written = self.make(&mut prepared.walked, events, cancel)?;
+        Ok(Baseline {
+            entry_count: prepared.entry_count,
+            bytes_written: prepared.bytes,
+            modified: prepared.modified,
+            ..Baseline::new(written, looked.left_out)
+        })
     }
 
     fn make(
@@ -225,6 +254,7 @@ impl Baselines {
                 freed += found.blocks() * 512;
             }
         }
+        sweep_folders(&self.folder, dry_run);
         for (path, found) in files(&self.folder.join("seen")) {
             if !dry_run && is_older(&found, KEPT_UNUSED) {
                 let _ = std::fs::remove_file(path);
@@ -236,6 +266,88 @@ impl Baselines {
     /// As [`Self::sweep`], as often as something is made.
     pub fn tidy(&self) {
         self.sweep(KEPT_UNUSED, false);
+    }
+}
+
+/// What a source looks like before it is read.
+enum Look<'a> {
+    Directory(&'a Path, look::Seen),
+    Archive(&'a Source, ([u8; 32], i64)),
+    Tracked(tracked::Looked),
+}
+
+impl<'a> Look<'a> {
+    fn at(origin: &'a Origin, cancel: &Cancel) -> Result<Self> {
+        match origin {
+            Origin::Manual(source) | Origin::Folder(source) => {
+                let path = &source.path;
+                Ok(match source.kind {
+                    Kind::Directory => Self::Directory(path, look::look(path)?),
+                    _ => Self::Archive(source, stat_of(path)?),
+                })
+            }
+            Origin::Tracked { root, .. } => Ok(Self::Tracked(tracked::look(root, cancel)?)),
+        }
+    }
+
+    fn print(&self) -> [u8; 32] {
+        match self {
+            Self::Directory(_, seen) => seen.print,
+            Self::Archive(_, (print, _)) => *print,
+            Self::Tracked(looked) => looked.print,
+        }
+    }
+}
+
+impl Baseline {
+    fn new(written: Written, skipped: BTreeMap<String, u64>) -> Self {
+        Self {
+            key: written.key,
+            entry_count: written.entry_count,
+            bytes_written: written.bytes_written,
+            skipped: skipped.values().sum(),
+            skipped_kinds: skipped,
+            modified: 0,
+        }
+    }
+}
+
+/// A folder that goes with its maker, or with the next sweep.
+fn partial_folder(within: &Path) -> Result<PartialFolder> {
+    let folder = tempfile::Builder::new()
+        .prefix(PARTIAL)
+        .tempdir_in(within)
+        .map_err(Error::io("make a folder in", within))?;
+    let lock = File::open(folder.path()).map_err(Error::io("open", folder.path()))?;
+    lock.lock().map_err(Error::io("lock", folder.path()))?;
+    Ok(PartialFolder {
+        folder,
+        _lock: lock,
+    })
+}
+
+struct PartialFolder {
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+impl PartialFolder {
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes folders that killed makers left.
+fn sweep_folders(within: &Path, dry_run: bool) {
+    let entries = std::fs::read_dir(within).into_iter().flatten().flatten();
+    for entry in entries {
+        let named = entry.file_name().to_string_lossy().starts_with(PARTIAL);
+        if named && !dry_run && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let lock = File::open(entry.path());
+            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::NoEvents;
 use crate::start::e2fs_tool;
 
-struct Desk {
-    dir: tempfile::TempDir,
-    baselines: Baselines,
+pub(super) struct Desk {
+    pub dir: tempfile::TempDir,
+    pub baselines: Baselines,
 }
 
-fn desk() -> Desk {
+pub(super) fn desk() -> Desk {
     let dir = tempfile::tempdir().unwrap();
     let baselines = Baselines::new(&Layout {
         cache: dir.path().join("cache"),
@@ -20,17 +20,17 @@ fn desk() -> Desk {
 }
 
 impl Desk {
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn ensure(&self, name: &str) -> Result<Baseline> {
+    pub fn ensure(&self, name: &str) -> Result<Baseline> {
         let source = Source::find(self.path(name).to_str().unwrap())?;
         self.baselines
-            .ensure(&source, &NoEvents, &Cancel::default())
+            .ensure(&Origin::Manual(source), &NoEvents, &Cancel::default())
     }
 
-    fn debugfs(&self, baseline: &Baseline, order: &str) -> Vec<u8> {
+    pub fn debugfs(&self, baseline: &Baseline, order: &str) -> Vec<u8> {
         let image = self.baselines.image(&baseline.key);
         let check = e2fs_tool("e2fsck").arg("-fn").arg(&image).output().unwrap();
         let words = String::from_utf8_lossy(&check.stdout).into_owned();
@@ -43,7 +43,7 @@ impl Desk {
         output.stdout
     }
 
-    fn sh(&self, line: &str) {
+    pub fn sh(&self, line: &str) {
         let status = std::process::Command::new("sh")
             .args(["-ec", line])
             .current_dir(self.dir.path())

@@ -1,0 +1,264 @@
+//! A host's configuration file: read, backed up, replaced in one step.
+//!
+//! ```text
+//! read:   links followed by hand -> the target's bytes, mode, owner
+//! write:  <name>.bak-<UTC> beside the target, synced
+//!         temporary file beside it, same mode and owner, synced
+//!         the target read again: as it was? -- no: busy, nothing written
+//!         rename over the target; the folder synced
+//! ```
+//!
+//! Whatever kills pyro in between leaves the old file or the new one. The
+//! newest [`KEPT_BACKUPS`] backups stay.
+//!
+//! Owns: these steps. Refuses: knowing what is in the file.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Hosts keep histories in these files; what is larger is something else.
+const MOST_BYTES: u64 = 64 << 20;
+/// Backups of one file that stay.
+const KEPT_BACKUPS: usize = 5;
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// A configuration as it was read.
+pub struct ConfigFile {
+    /// Where its links lead; what is written.
+    target: PathBuf,
+    /// Its contents, when it exists.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// What became of a write.
+pub enum Written {
+    /// It is in place, and the old one is kept here.
+    Done(Option<PathBuf>),
+    /// Somebody else changed it since it was read.
+    Changed,
+}
+
+fn failed<'a>(action: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> Error + 'a {
+    move |error| {
+        let code = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "host_config_read_only",
+            _ => "host_config_io",
+        };
+        Error::runtime(code, format!("cannot {action} {}: {error}", path.display()))
+            .hint(
+                "make the file and its folder readable and writable for this user, or print \
+                 what belongs into it: pyro host print-config HOST",
+            )
+            .source(error)
+    }
+}
+
+impl ConfigFile {
+    /// Reads it; a file that does not exist has no bytes.
+    ///
+    /// # Errors
+    /// `host_config_read_only`, `host_config_io`, `host_config_kind` for
+    /// what is no file, `host_config_large`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let target = follow(path)?;
+        let bytes = contents(&target)?;
+        Ok(Self { target, bytes })
+    }
+
+    /// Replaces the contents; a file that was there is kept as a backup.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`]; the file is as it was.
+    pub fn write(&self, bytes: &[u8]) -> Result<Written> {
+        let folder = self.target.parent().unwrap_or(Path::new("/"));
+        if self.bytes.is_none() {
+            fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        }
+        let mut temporary = temporary(folder, &self.target)?;
+        let staged = stage(&mut temporary, &self.target, bytes);
+        staged.map_err(failed("write beside", &self.target))?;
+        let backup = match &self.bytes {
+            Some(old) => Some(self.back_up(folder, old)?),
+            None => None,
+        };
+        if contents(&self.target)? != self.bytes {
+            remove(backup.as_deref());
+            return Ok(Written::Changed);
+        }
+        let renamed = match self.bytes {
+            Some(_) => temporary.persist(&self.target),
+            None => temporary.persist_noclobber(&self.target),
+        };
+        match renamed {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+                return Ok(Written::Changed);
+            }
+            Err(error) => {
+                remove(backup.as_deref());
+                return Err(failed("replace", &self.target)(error.error));
+            }
+        }
+        // The rename is done: a folder that cannot be synced changes nothing.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        prune(folder, &self.target);
+        Ok(Written::Done(backup))
+    }
+
+    fn back_up(&self, folder: &Path, old: &[u8]) -> Result<PathBuf> {
+        let mut temporary = temporary(folder, &self.target)?;
+        let staged = stage(&mut temporary, &self.target, old);
+        staged.map_err(failed("back up", &self.target))?;
+        let now = time::OffsetDateTime::now_utc();
+        let stamp = format!(
+            "{:04}{:02}{:02}{:02}{:02}{:02}",
+            now.year(),
+            u8::from(now.month()),
+            now.day(),
+            now.hour(),
+            now.minute(),
+            now.second()
+        );
+        let name = file_name(&self.target);
+        for number in 0..100 {
+            let more = if number == 0 {
+                String::new()
+            } else {
+                format!("-{number:02}")
+            };
+            let path = folder.join(format!("{name}.bak-{stamp}{more}"));
+            match temporary.persist_noclobber(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+                    temporary = error.file;
+                }
+                Err(error) => return Err(failed("write", &path)(error.error)),
+            }
+        }
+        Err(Error::runtime(
+            "host_config_io",
+            format!(
+                "{} has a hundred backups of this second",
+                self.target.display()
+            ),
+        )
+        .hint("run it again"))
+    }
+}
+
+fn remove(path: Option<&Path>) {
+    if let Some(path) = path {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// Where links lead, also when nothing is there yet.
+fn follow(path: &Path) -> Result<PathBuf> {
+    let mut here = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&here) {
+            Ok(found) if found.is_symlink() => {
+                let link = fs::read_link(&here).map_err(failed("read the link", &here))?;
+                here = here.parent().unwrap_or(Path::new("/")).join(link);
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed("read", &here)(error));
+            }
+            _ => return Ok(here),
+        }
+    }
+    Err(Error::runtime(
+        "host_config_kind",
+        format!("{} is a link that leads in a circle", path.display()),
+    )
+    .hint("remove the link, then run it again"))
+}
+
+fn contents(path: &Path) -> Result<Option<Vec<u8>>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", path)(error)),
+    };
+    let shown = path.display();
+    if !metadata.is_file() {
+        return Err(
+            Error::runtime("host_config_kind", format!("{shown} is no file"))
+                .hint("move away what is there, then run it again"),
+        );
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(failed("read", path))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Error::runtime(
+            "host_config_large",
+            format!("{shown} has more than {} MiB", MOST_BYTES >> 20),
+        )
+        .hint("no host's configuration is that large: look at what it is"));
+    }
+    Ok(Some(bytes))
+}
+
+fn temporary(folder: &Path, target: &Path) -> Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(&format!(".{}.", file_name(target)))
+        .suffix(".pyro-tmp")
+        .tempfile_in(folder)
+        .map_err(failed("write in the folder", folder))
+}
+
+/// Contents, mode and owner; on disk before any name leads to it.
+fn stage(
+    temporary: &mut tempfile::NamedTempFile,
+    target: &Path,
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    temporary.write_all(bytes)?;
+    if let Ok(old) = fs::metadata(target) {
+        let file = temporary.as_file();
+        let new = file.metadata()?;
+        if new.uid() != old.uid() || new.gid() != old.gid() {
+            std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+    }
+    temporary.as_file().sync_all()
+}
+
+/// Leaves the newest backups of a file; names sort by time.
+fn prune(folder: &Path, target: &Path) {
+    let prefix = format!("{}.bak-", file_name(target));
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let mut backups: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.strip_prefix(&prefix).is_some_and(is_stamp))
+        .collect();
+    backups.sort();
+    for name in backups.iter().rev().skip(KEPT_BACKUPS) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+}
+
+/// `YYYYMMDDHHMMSS`, with `-NN` after the first of a second.
+fn is_stamp(text: &str) -> bool {
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    match text.split_once('-') {
+        Some((stamp, number)) => digits(stamp, 14) && digits(number, 2),
+        None => digits(text, 14),
+    }
+}

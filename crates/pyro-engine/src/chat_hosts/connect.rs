@@ -1,0 +1,206 @@
+//! `pyro host connect` and `pyro host repair`: pyro's entry in a host's file.
+//!
+//! ```text
+//! survey --> the place it is about --> Format::set --> same bytes? nothing to do
+//!    ^                                     `--> backup, rename
+//!    `----------- somebody else wrote it meanwhile
+//! ```
+//!
+//! Owns: the order of these steps; that connect never replaces what it cannot
+//! read, and repair keeps it as the backup. Refuses: the hosts' own `mcp add`,
+//! which loses comments and keys.
+
+use super::Wish;
+use super::ask_host;
+use super::config_file::Written;
+use super::host::{Host, Scope};
+use super::payloads::Connected;
+use super::places::Surroundings;
+use super::survey::{State, Surveyed, choose, survey};
+use crate::error::{Error, Result};
+use pyro_vmm::program::on_path;
+use std::path::Path;
+
+/// Hosts write their own files at any time.
+const ATTEMPTS: usize = 5;
+
+/// What stands in the way of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacles {
+    /// Is an error.
+    Refuse,
+    /// Goes; the file as it was stays as the backup.
+    Replace,
+}
+
+/// Writes the entry.
+///
+/// # Errors
+/// `host_missing`, `invalid_scope`, `host_config_broken`, and those of reading
+/// and writing the file.
+pub fn connect(
+    host: Host,
+    wish: &Wish,
+    around: &Surroundings,
+    obstacles: Obstacles,
+) -> Result<Connected> {
+    let program = on_path(host.program());
+    if program.is_none() && host != Host::OpenCode {
+        return Err(missing(host));
+    }
+    let home = scope(host, wish)?;
+    // Repair mends the entry that wins, wherever it is.
+    let scopes = match (wish.scope, obstacles) {
+        (None, Obstacles::Replace) => host.scopes().to_vec(),
+        _ => vec![home],
+    };
+    for _ in 0..ATTEMPTS {
+        let surveyed = survey(host, around, wish.config_path.as_deref())?;
+        let Some(index) = choose(&surveyed, &scopes, home) else {
+            return Err(no_such_scope(host, home));
+        };
+        let chosen = &surveyed[index];
+        let server_command = wish.server_command(chosen.place.scope)?;
+        let Some((changed, backup)) = write(host, chosen, &server_command, obstacles)? else {
+            continue;
+        };
+        return Ok(Connected {
+            host,
+            server_command,
+            verification_command: host.verification_command(),
+            config_path: shown(&chosen.place.path),
+            scope: chosen.place.scope,
+            changed,
+            backup_path: backup.as_deref().map(shown),
+            host_version: program.as_deref().and_then(ask_host::version),
+            notes: notes(host, &surveyed, index, program.is_some()),
+        });
+    }
+    Err(Error::runtime(
+        "host_config_busy",
+        format!("the configuration of {} changes all the time", host.name()),
+    )
+    .hint(format!("end {}, then run it again", host.program())))
+}
+
+/// A path in a result.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The scope a command is about.
+fn scope(host: Host, wish: &Wish) -> Result<Scope> {
+    let scopes = host.scopes();
+    match wish.scope {
+        None => Ok(scopes[0]),
+        Some(scope) if scopes.contains(&scope) => Ok(scope),
+        Some(scope) => Err(no_such_scope(host, scope)),
+    }
+}
+
+fn no_such_scope(host: Host, scope: Scope) -> Error {
+    let names: Vec<_> = host.scopes().iter().map(|scope| scope.name()).collect();
+    Error::invalid(
+        "invalid_scope",
+        format!("{} has no scope {}", host.name(), scope.name()),
+    )
+    .hint(format!(
+        "give --scope {}, or leave it out",
+        names.join(" or ")
+    ))
+}
+
+fn missing(host: Host) -> Error {
+    Error::runtime(
+        "host_missing",
+        format!(
+            "{}, the program of {}, is not on PATH",
+            host.program(),
+            host.name()
+        ),
+    )
+    .hint(format!(
+        "install it; or write the file for it: pyro host print-config {} --output FILE",
+        host.name()
+    ))
+}
+
+/// Whether something was written and the backup; nothing when somebody else
+/// was faster.
+fn write(
+    host: Host,
+    chosen: &Surveyed,
+    server_command: &[String],
+    obstacles: Obstacles,
+) -> Result<Option<(bool, Option<std::path::PathBuf>)>> {
+    let Surveyed { place, file, state } = chosen;
+    let Some(file) = file else {
+        return match state {
+            State::Unreadable(error) => Err(again(error)),
+            _ => Ok(None),
+        };
+    };
+    let entry = host.entry(server_command);
+    let old = file.bytes.as_deref().unwrap_or_default();
+    let replace = obstacles == Obstacles::Replace;
+    let mut set = place.format.set(old, &place.keys, &entry, replace);
+    if replace && matches!(state, State::Broken(_)) && set.is_err() {
+        set = place.format.set(b"", &place.keys, &entry, true);
+    }
+    let new = set.map_err(|fault| {
+        let path = place.path.display();
+        let hint = match obstacles {
+            Obstacles::Refuse => format!(
+                "mend it there; or: pyro host repair {}, which keeps it as a backup and writes \
+                 a new one",
+                host.name()
+            ),
+            Obstacles::Replace => format!(
+                "take {} out of it by hand, then run it again",
+                place.keys.join(".")
+            ),
+        };
+        Error::runtime("host_config_broken", format!("{path}, {fault}")).hint(hint)
+    })?;
+    if file.bytes.as_deref() == Some(&new) {
+        return Ok(Some((false, None)));
+    }
+    Ok(match file.write(&new)? {
+        Written::Done(backup) => Some((true, backup)),
+        Written::Changed => None,
+    })
+}
+
+fn again(error: &Error) -> Error {
+    let made = Error::runtime(error.code, error.message.clone());
+    made.hint(error.hint.clone().unwrap_or_default())
+}
+
+fn notes(host: Host, surveyed: &[Surveyed], chosen: usize, installed: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !installed {
+        notes.push(format!("{} is not on PATH", host.program()));
+    }
+    for (index, other) in surveyed.iter().enumerate() {
+        let place = &other.place;
+        if index < chosen && matches!(other.state, State::With(_)) {
+            notes.push(format!(
+                "the {} entry in {} wins over this one here",
+                place.scope.name(),
+                place.path.display()
+            ));
+        }
+        if index != chosen
+            && let Some(trouble) = other.trouble()
+        {
+            notes.push(format!(
+                "{} may not read its files: {trouble}",
+                host.program()
+            ));
+        }
+    }
+    if host == Host::ClaudeCode && surveyed[chosen].place.scope == Scope::Project {
+        notes.push("claude asks once whether to trust a server of .mcp.json".to_owned());
+    }
+    notes
+}

@@ -1,0 +1,319 @@
+//! `pyro host doctor`: whether each host knows the server.
+//!
+//! ```text
+//! codex        codex mcp get pyro --json  --+
+//! opencode     opencode debug config      --+-- no usable answer --> its files, and a word about it
+//! claude-code  its files: its own `mcp get` starts the server and prints prose
+//! ```
+//!
+//! Owns: the comparison of the entry that wins with the wanted one, in words.
+//! Refuses: writing, starting the server.
+
+use super::Wish;
+use super::ask_host::{self, ask};
+use super::connect::shown;
+use super::host::{Host, SERVER, Scope};
+use super::payloads::{HostReport, HostsReport, Status};
+use super::places::Surroundings;
+use super::survey::{State, Surveyed, choose, survey};
+use crate::error::Result;
+use pyro_vmm::program::on_path;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+const FILES: &str = "files";
+
+/// Looks at all hosts at once; each has seconds to answer.
+///
+/// # Errors
+/// When there is no command for the server. A host's trouble is in its report.
+pub fn report(
+    wish: &Wish,
+    around: &Surroundings,
+    project_problem: Option<String>,
+) -> Result<HostsReport> {
+    let server_command = wish.server_command(Scope::User)?;
+    let hosts: Vec<_> = std::thread::scope(|scope| {
+        let asked = Host::ALL.map(|host| scope.spawn(move || look(host, wish, around)));
+        let answers = asked.into_iter().map(|one| {
+            // A thread that panicked has said so on stderr.
+            one.join()
+                .unwrap_or_else(|_| unreachable!("a host's report"))
+        });
+        answers.collect::<Result<_>>()
+    })?;
+    let issues = hosts
+        .iter()
+        .filter(|one| matches!(one.status, Status::Drifted | Status::Missing))
+        .map(|one| {
+            format!(
+                "{}: {}; {}",
+                one.host.name(),
+                one.details,
+                one.repair_command
+            )
+        })
+        .chain(project_problem.clone())
+        .collect();
+    Ok(HostsReport {
+        server_command,
+        hosts,
+        project_problem,
+        issues,
+    })
+}
+
+fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
+    let program = on_path(host.program());
+    let config_path = wish.config_path.as_deref();
+    let (surveyed, trouble) = match survey(host, around, config_path) {
+        Ok(surveyed) => (surveyed, None),
+        Err(error) => (Vec::new(), Some(error.message)),
+    };
+    let (home, scopes) = (host.scopes()[0], host.scopes());
+    let chosen = choose(&surveyed, scopes, home).map(|index| &surveyed[index]);
+    let (answer, version) = std::thread::scope(|scope| {
+        let version = scope.spawn(|| program.as_deref().and_then(ask_host::version));
+        let ours = config_path.is_none() || host != Host::OpenCode;
+        let program = program.as_deref().filter(|_| ours);
+        let answer = program.and_then(|program| answer(host, program, around, chosen));
+        (answer, version.join().unwrap_or_default())
+    });
+    let mut details = Vec::new();
+    let mut source = FILES.to_owned();
+    let from_file = match chosen.map(|chosen| &chosen.state) {
+        Some(State::With(entry)) => Some(entry.clone()),
+        _ => None,
+    };
+    let entry = match answer {
+        Some(Answer::Says(command, entry)) => {
+            source = command.to_owned();
+            entry
+        }
+        Some(Answer::Useless(why)) => {
+            details.push(format!("{why}; its files were read instead"));
+            from_file
+        }
+        None => from_file,
+    };
+    let scope = chosen.map_or(home, |chosen| chosen.place.scope);
+    let wanted = host.entry(&wish.server_command(scope)?);
+    let broken = chosen.and_then(Surveyed::trouble).or(trouble);
+    let status = match (&entry, &broken) {
+        (Some(entry), _) => {
+            let drift = wanted.drift(entry);
+            details.extend(about_command(entry));
+            let right = drift.is_empty();
+            details.splice(0..0, drift);
+            if right { Status::Ok } else { Status::Drifted }
+        }
+        (None, Some(broken)) => {
+            details.insert(0, broken.clone());
+            Status::Drifted
+        }
+        (None, None) => Status::Missing,
+    };
+    let status = match (program.is_some(), host, &entry) {
+        (true, ..) | (false, Host::OpenCode, Some(_)) => status,
+        (false, ..) => Status::Unavailable,
+    };
+    details.extend(others(&surveyed, chosen));
+    details.insert(
+        0,
+        headline(host, status, program.is_some(), entry.is_some()),
+    );
+    Ok(HostReport {
+        host,
+        installed: program.is_some(),
+        configured: entry.is_some(),
+        status,
+        details: details.join("; "),
+        repair_command: repair_command(host, wish, scope),
+        host_version: version,
+        config_path: chosen
+            .filter(|_| entry.is_some() || broken.is_some())
+            .map(|chosen| shown(&chosen.place.path)),
+        scope: entry.is_some().then_some(scope),
+        source,
+    })
+}
+
+fn headline(host: Host, status: Status, installed: bool, configured: bool) -> String {
+    let program = host.program();
+    match status {
+        Status::Ok if installed => format!("{program} starts this server"),
+        Status::Ok => format!("the entry is right, but {program} is not on PATH"),
+        Status::Drifted if configured => format!("{program} has another entry"),
+        Status::Drifted => format!("{program} cannot read its configuration"),
+        Status::Missing => format!("{program} has no entry {SERVER}"),
+        Status::Unavailable => format!("{program} is not on PATH"),
+    }
+}
+
+/// What a host's own command says.
+enum Answer {
+    /// The entry, or that there is none.
+    Says(&'static str, Option<Value>),
+    /// Why it is none.
+    Useless(String),
+}
+
+fn answer(
+    host: Host,
+    program: &Path,
+    around: &Surroundings,
+    chosen: Option<&Surveyed>,
+) -> Option<Answer> {
+    let (command, arguments): (_, &[&str]) = match host {
+        Host::ClaudeCode => return None,
+        Host::Codex => (
+            "codex mcp get pyro --json",
+            &["mcp", "get", SERVER, "--json"],
+        ),
+        Host::OpenCode => ("opencode debug config", &["debug", "config"]),
+    };
+    let said = match ask(program, arguments, Some(&around.cwd)) {
+        Ok(said) => said,
+        // Codex says in prose that it has no such server.
+        Err(why)
+            if host == Host::Codex
+                && why.contains(SERVER)
+                && chosen.is_none_or(|one| matches!(one.state, State::Absent | State::Without)) =>
+        {
+            return Some(Answer::Says(command, None));
+        }
+        Err(why) => return Some(Answer::Useless(format!("{command} failed: {why}"))),
+    };
+    let object = serde_json::from_str::<Value>(said.trim()).ok();
+    let Some(object) = object.filter(Value::is_object) else {
+        return Some(Answer::Useless(format!("{command} printed no JSON object")));
+    };
+    if host == Host::OpenCode {
+        let entry = ["/mcp/pyro", "/mcp/servers/pyro"]
+            .iter()
+            .find_map(|path| object.pointer(path));
+        return Some(Answer::Says(command, entry.cloned()));
+    }
+    let in_file = match chosen.map(|one| &one.state) {
+        Some(State::With(Value::Object(entry))) => entry.clone(),
+        _ => Map::new(),
+    };
+    Some(match codex_entry(&object, in_file) {
+        Some(entry) => Answer::Says(command, Some(Value::Object(entry))),
+        None => Answer::Useless(format!("{command} printed no entry")),
+    })
+}
+
+/// Codex's JSON as an entry; what its version does not print is in the file.
+fn codex_entry(object: &Value, mut entry: Map<String, Value>) -> Option<Map<String, Value>> {
+    let transport = object.get("transport")?.as_object()?;
+    let top = ["enabled", "startup_timeout_sec", "tool_timeout_sec"];
+    let below = ["command", "args", "env_vars", "url"];
+    let printed = (top.iter().filter_map(|key| Some((*key, object.get(*key)?)))).chain(
+        below
+            .iter()
+            .filter_map(|key| Some((*key, transport.get(*key)?))),
+    );
+    for (key, value) in printed {
+        match value {
+            Value::Null => entry.remove(key),
+            value => entry.insert(key.to_owned(), value.clone()),
+        };
+    }
+    Some(entry)
+}
+
+/// What keeps an entry's command from working, as far as can be seen.
+fn about_command(entry: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let mut words: Vec<String> = Vec::new();
+    for key in ["command", "args"] {
+        match &entry[key] {
+            Value::Array(items) => words.extend(items.iter().filter_map(text)),
+            other => words.extend(text(other)),
+        }
+    }
+    let mut said = Vec::new();
+    if let Some(program) = words.first() {
+        let there = match program.contains('/') {
+            true => Path::new(program).exists(),
+            false => on_path(program).is_some(),
+        };
+        if !there {
+            said.push(format!("its program {program} is not there"));
+        }
+    }
+    let project = words.iter().position(|word| word == "--project-path");
+    if let Some(path) = project.and_then(|at| words.get(at + 1))
+        && path.starts_with('/')
+        && !Path::new(path).is_dir()
+    {
+        said.push(format!(
+            "its project {path} is no folder: give another --project-path, --repo-url or \
+             --no-project-source"
+        ));
+    }
+    said
+}
+
+/// Entries that another one hides, and files that nobody can read.
+fn others(surveyed: &[Surveyed], chosen: Option<&Surveyed>) -> Vec<String> {
+    let Some(chosen) = chosen else {
+        return Vec::new();
+    };
+    surveyed
+        .iter()
+        .filter(|one| !std::ptr::eq(*one, chosen))
+        .filter_map(|one| match &one.state {
+            State::With(_) => Some(format!(
+                "its {} entry in {} is hidden by the {} one in {}",
+                one.place.scope.name(),
+                one.place.path.display(),
+                chosen.place.scope.name(),
+                chosen.place.path.display()
+            )),
+            _ => one
+                .trouble()
+                .filter(|_| one.place.path != chosen.place.path),
+        })
+        .collect()
+}
+
+fn repair_command(host: Host, wish: &Wish, scope: Scope) -> String {
+    let mut words = ["pyro", "host", "repair", host.name()]
+        .map(str::to_owned)
+        .to_vec();
+    if scope != host.scopes()[0] {
+        words.extend(["--scope".to_owned(), scope.name().to_owned()]);
+    }
+    if let Some(path) = wish
+        .config_path
+        .as_deref()
+        .filter(|_| host == Host::OpenCode)
+    {
+        words.extend(["--config-path".to_owned(), shown(path)]);
+    }
+    words.extend(wish.flags.iter().cloned());
+    shell_words::join(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn codex_prints_what_the_file_lacks_and_the_other_way_round() {
+        let object = json!({"name": "pyro", "enabled": true, "tool_timeout_sec": 3600.0,
+            "startup_timeout_sec": null, "transport": {"type": "stdio", "command": "pyro",
+            "args": ["mcp"], "env": null, "cwd": null}});
+        let in_file = json!({"env_vars": ["A"], "startup_timeout_sec": 5, "command": "old"});
+        let entry = codex_entry(&object, in_file.as_object().unwrap().clone()).unwrap();
+        assert_eq!(
+            Value::Object(entry),
+            json!({"command": "pyro", "args": ["mcp"], "env_vars": ["A"], "enabled": true,
+                "tool_timeout_sec": 3600.0})
+        );
+        assert_eq!(codex_entry(&json!({"transport": 3}), Map::new()), None);
+    }
+}

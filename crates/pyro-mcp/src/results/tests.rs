@@ -1,0 +1,290 @@
+//! Results of each kind as hosts get them, and their size.
+
+use super::shorten::{cut, shorten, size, text_size};
+use super::window::{MOST_BYTES, PAGE_BYTES, USUAL_BYTES};
+use super::*;
+use proptest::prelude::*;
+use pyro::ops;
+
+fn made(name: &str, given: Value, response: Value) -> (Value, String) {
+    let row = ops::named(name).unwrap();
+    let Value::Object(fields) = given.clone() else {
+        panic!("{given}")
+    };
+    let window = Window::of(row, &fields, (row.complete)(given).unwrap());
+    let result = success(row, &window, response, Vec::new());
+    let text = result.content[0].as_text().unwrap().text.clone();
+    (result.structured_content.unwrap(), text)
+}
+
+fn exec(stdout: &str, stderr: &str) -> Value {
+    json!({
+        "workspace_id": "0123456789ab", "environment": "debian:12", "environment_version": "1",
+        "sequence": 3, "command_id": "c0-3", "state": "exited", "running": false,
+        "command": "make", "cwd": "/workspace", "stdout": stdout, "stderr": stderr,
+        "stdout_bytes": stdout.len(), "stderr_bytes": stderr.len(),
+        "stdout_truncated": false, "stderr_truncated": false, "lossy": false,
+        "exit_code": 2, "signal": null, "timed_out": false, "error": null,
+        "duration_ms": 1234, "execution_mode": "guest_serial",
+    })
+}
+
+fn ask() -> Value {
+    json!({ "workspace_id": "demo", "command": "make" })
+}
+
+#[test]
+fn a_command_reads_well() {
+    let (value, text) = made("workspace_exec", ask(), exec("one\n", "oh no\n"));
+    assert_eq!(value, exec("one\n", "oh no\n"));
+    assert_eq!(
+        text,
+        "exit code 2, 1.2 s, stdout 4 bytes, stderr 6 bytes\ncommand_id c0-3, sequence 3, workspace_id 0123456789ab\n--- stdout\none\n--- stderr\noh no\n"
+    );
+}
+
+/// The call in a sentence that tells how to go on.
+fn told_call(text: &str, tool: &str) -> Value {
+    let at = text
+        .find(&format!("{tool} {{"))
+        .unwrap_or_else(|| panic!("{text}"));
+    let arguments = &text[at + tool.len() + 1..];
+    let mut values = serde_json::Deserializer::from_str(arguments).into_iter::<Value>();
+    values.next().unwrap().unwrap()
+}
+
+#[test]
+fn a_long_output_keeps_both_ends_and_tells_the_call_for_the_rest() {
+    let lines: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+    let (value, text) = made("workspace_exec", ask(), exec(&lines, "error: the end\n"));
+    assert!(size(&value) <= USUAL_BYTES, "{}", size(&value));
+    for form in [value["stdout"].as_str().unwrap(), &text] {
+        assert!(form.contains("line 0\n") && form.contains("line 19999\n"));
+        let next = told_call(form, "workspace_logs");
+        let offset = usize::try_from(next["offset"].as_u64().unwrap()).unwrap();
+        let shown = &form[form.find("line 0\n").unwrap()..];
+        assert!(shown.starts_with(&lines[..offset]) && !shown.starts_with(&lines[..=offset]));
+        assert_eq!(
+            (&next["sequence"], &next["stream"]),
+            (&json!(3), &json!("stdout"))
+        );
+        (ops::named("workspace_logs").unwrap().complete)(next).unwrap();
+    }
+    assert_eq!(value["stderr"], "error: the end\n");
+}
+
+#[test]
+fn newlines_count_twice_as_codex_shows_them() {
+    let (value, _) = made("workspace_exec", ask(), exec(&"\n".repeat(9000), ""));
+    assert!(value.to_string().len() <= USUAL_BYTES);
+}
+
+#[test]
+fn a_file_is_read_page_by_page_without_a_gap() {
+    let file: String = (0..3000).map(|n| format!("\"quoted\" {n}\n")).collect();
+    let mut request = json!({ "workspace_id": "demo", "path": "a.txt" });
+    let (mut read, mut pages) = (String::new(), 0);
+    loop {
+        let row = ops::named("workspace_file_read").unwrap();
+        let window = Window::of(
+            row,
+            request.as_object().unwrap(),
+            (row.complete)(request.clone()).unwrap(),
+        );
+        let from = usize::try_from(window.request["offset"].as_u64().unwrap()).unwrap();
+        let most = usize::try_from(window.request["max_bytes"].as_u64().unwrap()).unwrap();
+        let part = &file[from..file.len().min(from + most)];
+        let response = json!({
+            "workspace_id": "0123456789ab", "path": "/workspace/a.txt", "size_bytes": file.len(),
+            "max_bytes": most, "offset": from, "content": part,
+            "truncated": from + part.len() < file.len(), "total_lines": null, "sha256": null,
+            "redacted": 0, "execution_mode": "guest_serial",
+        });
+        let (value, text) = made("workspace_file_read", request, response);
+        assert!(
+            size(&value) <= window.bytes,
+            "{} {}",
+            size(&value),
+            window.bytes
+        );
+        read.push_str(value["content"].as_str().unwrap());
+        pages += 1;
+        if value["truncated"] != true {
+            break;
+        }
+        assert!(text.contains("the file goes on"));
+        request = told_call(value["notices"][0].as_str().unwrap(), "workspace_file_read");
+    }
+    assert!(read == file && pages > 3);
+}
+
+#[test]
+fn an_explicit_size_is_respected_up_to_what_hosts_show() {
+    let row = ops::named("workspace_file_read").unwrap();
+    let window = |given: Value| {
+        let complete = (row.complete)(given.clone()).unwrap();
+        Window::of(row, given.as_object().unwrap(), complete)
+    };
+    let asked = |max: u64| json!({ "workspace_id": "demo", "path": "a", "max_bytes": max });
+    let usual = window(json!({ "workspace_id": "demo", "path": "a" }));
+    assert_eq!(usual.request["max_bytes"], PAGE_BYTES);
+    assert_eq!(window(asked(20_000)).request["max_bytes"], 20_000);
+    let most = window(asked(1 << 20));
+    assert_eq!(most.request["max_bytes"], MOST_BYTES);
+    assert!(most.notes[0].contains("lowered") && most.bytes < 50_000);
+}
+
+#[test]
+fn a_long_wait_is_lowered_and_said() {
+    let row = ops::named("workspace_exec").unwrap();
+    let given = json!({ "workspace_id": "d", "command": "x", "wait_seconds": 300 });
+    let window = Window::of(
+        row,
+        given.as_object().unwrap(),
+        (row.complete)(given.clone()).unwrap(),
+    );
+    assert_eq!(window.request["wait_seconds"], 45);
+    let result = success(row, &window, exec("", ""), Vec::new());
+    let value = result.structured_content.unwrap();
+    assert!(value["notices"][0].as_str().unwrap().contains("45"));
+    assert!(
+        result.content[0]
+            .as_text()
+            .unwrap()
+            .text
+            .contains("note: wait_seconds 300")
+    );
+}
+
+#[test]
+fn a_patch_is_cut_between_files_and_the_others_are_named() {
+    let section = |n: usize| {
+        format!(
+            "diff --git a/f{n} b/f{n}\n--- a/f{n}\n+++ b/f{n}\n{}",
+            "+line\n".repeat(200)
+        )
+    };
+    let patch: String = (0..30).map(section).collect();
+    let entries: Vec<Value> = (0..30)
+        .map(|n| json!({ "path": format!("f{n}"), "status": "modified", "artifact_type": "file", "text_patch": section(n) }))
+        .collect();
+    let response = json!({
+        "workspace_id": "0123456789ab", "changed": true, "summary": { "total": 30 },
+        "entries": entries, "patch": patch, "git_skipped": 0, "stat": null, "names": null, "redacted": 0,
+    });
+    let (value, text) = made(
+        "workspace_diff",
+        json!({ "workspace_id": "demo" }),
+        response,
+    );
+    assert!(size(&value) <= USUAL_BYTES, "{}", size(&value));
+    let kept = value["patch"].as_str().unwrap();
+    assert!(patch.starts_with(kept) && patch[kept.len()..].starts_with("diff --git "));
+    let next = told_call(&text, "workspace_diff");
+    assert!(!kept.contains(&format!("b/{}", next["paths"][0].as_str().unwrap())));
+}
+
+#[test]
+fn of_many_commands_the_last_are_shown() {
+    let entry = |n: u64| {
+        let mut entry = exec(&format!("output of {n}\n").repeat(50), "");
+        entry["sequence"] = json!(n);
+        entry
+    };
+    let response = json!({
+        "workspace_id": "0123456789ab", "count": 300,
+        "entries": (1..=300).map(entry).collect::<Vec<_>>(), "page": null,
+    });
+    let (value, _) = made(
+        "workspace_logs",
+        json!({ "workspace_id": "demo" }),
+        response,
+    );
+    assert!(size(&value) <= USUAL_BYTES, "{}", size(&value));
+    let entries = value["entries"].as_array().unwrap();
+    assert_eq!(entries.last().unwrap()["sequence"], 300);
+    assert!(
+        value["notices"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("entries: only the last")
+    );
+}
+
+#[test]
+fn an_error_has_code_and_next_step_and_no_structure() {
+    let result = failure_of(
+        "workspace_exec",
+        &Error::runtime("busy", "a\nb").hint("wait"),
+    );
+    assert!(result.is_error == Some(true) && result.structured_content.is_none());
+    assert_eq!(
+        result.content[0].as_text().unwrap().text,
+        "Error executing tool workspace_exec: a b\ncode: busy\nnext: wait"
+    );
+}
+
+/// JSON with texts of any length.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        ("\\PC{1,8}\n{0,3}", 1..2000usize)
+            .prop_map(|(text, times)| Value::from(text.repeat(times))),
+    ];
+    leaf.prop_recursive(4, 60, 12, |inside| {
+        prop_oneof![
+            prop::collection::vec(inside.clone(), 0..12).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{1,6}", inside, 0..8)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn sizes_are_those_of_json(value in any_json()) {
+        // A comma more than there are may be counted for each list and object.
+        let exact = value.to_string().len();
+        prop_assert!(size(&value) >= exact);
+        if let Some(text) = value.as_str() {
+            prop_assert_eq!(text_size(text), exact);
+        }
+    }
+
+    #[test]
+    fn a_cut_fits_and_keeps_both_ends(
+            chars in prop::collection::vec(prop_oneof![any::<char>(), Just('\n'), Just('"')], 400..900),
+            room in 150usize..500,
+        ) {
+        let text: String = chars.into_iter().collect();
+        prop_assume!(text_size(&text) > room);
+        let cut = cut(&text, room, |_| None);
+        prop_assert!(text_size(&cut) <= room, "{} {room}", text_size(&cut));
+        let (head, rest) = cut.split_once("[... ").unwrap();
+        let tail = rest.split_once(" ...]").unwrap().1;
+        prop_assert!(text.starts_with(head.strip_suffix('\n').unwrap_or(head)));
+        prop_assert!(text.ends_with(tail.strip_prefix('\n').unwrap_or(tail)));
+    }
+
+    #[test]
+    fn any_response_keeps_its_shape(mut value in any_json()) {
+        fn kinds(before: &Value, after: &Value) -> bool {
+            match (before, after) {
+                (Value::Object(before), Value::Object(after)) => {
+                    before.len() == after.len()
+                        && before.iter().all(|(key, value)| kinds(value, &after[key]))
+                }
+                (Value::Array(before), Value::Array(after)) => after.len() <= before.len(),
+                (Value::String(_), Value::String(_)) => true,
+                (before, after) => before == after,
+            }
+        }
+        let before = value.clone();
+        shorten("any", &mut value, 4000, &|_, _, _, _| None);
+        prop_assert!(kinds(&before, &value));
+        let _ = text::of("any", &value);
+    }
+}
