@@ -18,6 +18,7 @@ mod calls;
 mod config;
 mod http;
 mod instructions;
+mod lines;
 mod prompts;
 mod resources;
 mod results;

@@ -80,7 +80,7 @@ fn fixes(host: Host) {
         gone,
     ] = &results[..]
     else {
-        panic!("{} results", results.len());
+        panic!("{} results", results.len())
     };
     created.says(&["fix", "debian:12"]);
     listed.says(&["add.sh", "test.sh"]);

@@ -12,6 +12,7 @@ mod faults;
 mod firecracker;
 mod guest;
 mod machine;
+mod mcp;
 mod output;
 mod places;
 mod prepare;
