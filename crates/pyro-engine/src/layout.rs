@@ -22,6 +22,7 @@
 //!
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
+//! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
 //! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
@@ -124,6 +125,12 @@ impl Layout {
     #[must_use]
     pub fn baselines(&self) -> PathBuf {
         self.state.join("baselines")
+    }
+
+    /// The token of servers for models over HTTP.
+    #[must_use]
+    pub fn mcp_token(&self) -> PathBuf {
+        self.state.join("mcp-token")
     }
 
     /// What was measured on this host boot.

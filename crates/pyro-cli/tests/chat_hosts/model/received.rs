@@ -46,7 +46,8 @@ impl Received {
     /// The word that follows a text.
     pub fn after(&self, text: &str) -> Option<&str> {
         let (_, rest) = self.text.split_once(text)?;
-        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next()
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .next()
     }
 
     /// That all of these are in it, as a reader of either form has them.
