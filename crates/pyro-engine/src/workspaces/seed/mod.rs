@@ -171,7 +171,10 @@ impl Baselines {
         cancel: &Cancel,
     ) -> Result<Baseline> {
         let folder = partial_folder(&self.folder)?;
-        let mut prepared = looked.prepare(folder.path(), time, cancel)?;
+        // Files are read by paths without links.
+        let place = folder.path().canonicalize();
+        let place = place.map_err(Error::io("resolve", folder.path()))?;
+        let mut prepared = looked.prepare(&place, time, cancel)?;
         let written = self.make(&mut prepared.walked, events, cancel)?;
         Ok(Baseline {
             entry_count: prepared.entry_count,

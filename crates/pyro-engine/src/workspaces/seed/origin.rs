@@ -6,6 +6,7 @@
 use super::{Baseline, Kind, Source};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::host_paths::HostPaths;
 use crate::project::{ProjectSource, tracked};
 use crate::workspaces::NewWorkspace;
 use crate::workspaces::record::WorkspaceSeed;
@@ -31,7 +32,7 @@ impl Origin {
     ///
     /// # Errors
     /// `conflict`; those of [`Source::find`] and [`tracked::head`].
-    pub fn find(wanted: &NewWorkspace, cancel: &Cancel) -> Result<Option<Self>> {
+    pub fn find(host: &HostPaths, wanted: &NewWorkspace, cancel: &Cancel) -> Result<Option<Self>> {
         let Some(path) = &wanted.seed_path else {
             return match &wanted.project {
                 None => Ok(None),
@@ -45,7 +46,7 @@ impl Origin {
             )
             .hint("give one of --seed-path, --project-path and --repo-url"));
         }
-        Ok(Some(Self::Manual(Source::find(path)?)))
+        Ok(Some(Self::Manual(Source::find(host, path)?)))
     }
 
     pub(super) fn of_project(project: &ProjectSource, cancel: &Cancel) -> Result<Self> {
