@@ -26,9 +26,10 @@ check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 hosts: ## Tests in Claude Code, Codex, OpenCode and MCP clients, all real and offline; installs 1.6 GB below target/tools the first time
 	@ci/test hosts
 
-bench: release ## Starts of guests, large workspaces, tools in them, each beside a baseline of the same run
+bench: release ## Starts of guests, large workspaces, tools in them, calls of a model, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start
 	cargo bench --package pyro-engine --bench workspaces
+	cargo bench --package pyro-mcp --bench calls
 
 bench-kernels: release ## Both guest kernels: times in pairs, sizes, what each can do; compiles one the first time
 	cargo bench --package pyro-engine --bench kernels

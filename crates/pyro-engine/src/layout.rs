@@ -16,6 +16,7 @@
 //! |- .locks/<name>           advisory locks, never deleted
 //! |- .prepare/linux-x86_64/  prepare manifests, owned by `prepare`
 //! |- .firecracker/linux-x86_64/  an installed Firecracker, owned by `firecracker_setup`
+//! |- .mirrors/<key>.git     repositories that projects are cloned from, owned by `project` (mirror.rs draws it)
 //! |- .scratch/<mib>.ext4     empty writable layers to copy, owned by `vms`
 //! `- .templates/<key>/       frozen VMs, owned by `templates`
 //!
@@ -95,6 +96,12 @@ impl Layout {
     #[must_use]
     pub fn firecracker(&self) -> PathBuf {
         pyro_vmm::firecracker::binary::cache_folder(&self.cache)
+    }
+
+    /// Folder of repositories that projects are cloned from.
+    #[must_use]
+    pub fn mirrors(&self) -> PathBuf {
+        self.cache.join(".mirrors")
     }
 
     /// Folder of empty writable layers.

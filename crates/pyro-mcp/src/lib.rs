@@ -17,6 +17,7 @@ mod boundary;
 mod calls;
 mod config;
 mod instructions;
+mod lines;
 mod prompts;
 mod resources;
 mod results;

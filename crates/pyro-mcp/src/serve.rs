@@ -13,20 +13,20 @@
 
 use crate::calls::AT_ONCE;
 use crate::config::Config;
+use crate::lines::Lines;
 use crate::server::Server;
-use pyro::project::ProjectSource;
+use pyro::project;
 use pyro::server_options::ServerOptions;
 use pyro::{Error, Result};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use std::io::Write;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-/// A longer line is dropped: no request of a tool is near it.
+/// A longer line is refused: no request of a tool is near it.
 const LINE_BYTES: usize = 16 << 20;
 /// For cancelled work to unwind. The official SDKs kill 2 s after TERM.
 const UNWIND: Duration = Duration::from_millis(1_500);
@@ -66,15 +66,11 @@ pub fn serve(args: ServeArgs) -> Result<u8> {
 
 /// One line for the host's log: what this server is.
 fn greet(config: &Config) {
-    let project = match &config.project {
-        Some(ProjectSource::Path { root, .. }) => root.display().to_string(),
-        Some(ProjectSource::Url { url, .. }) => url.clone(),
-        None => "none".to_owned(),
-    };
     let line = format!(
-        "pyro mcp serve: {}; environment {}; project source: {project}\n",
+        "pyro mcp serve: {}; environment {}; {}\n",
         config.surface.name(),
-        config.environment
+        config.environment,
+        project::sentence(config.project.as_ref())
     );
     // Nobody has to read it.
     let _ = std::io::stderr().write_all(line.as_bytes());
@@ -84,7 +80,7 @@ async fn until_the_end(server: Server) -> Result<u8> {
     let mut signals = Signals::new()?;
     let calls = server.calls();
     let (read, write) = stdio_pipes();
-    let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(LINE_BYTES);
+    let transport = Lines::new(read, write, LINE_BYTES);
     let running = tokio::select! {
         running = server.serve(transport) => running.map_err(|error| unspoken(&error))?,
         code = signals.next() => return Ok(code),

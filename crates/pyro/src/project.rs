@@ -3,6 +3,7 @@
 //! Owns: their words. Refuses: looking at the project, which the engine does.
 
 use crate::{Error, Result};
+pub use pyro_engine::project::readiness::Readiness;
 pub use pyro_engine::project::{ProjectSource, Wish, sentence};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

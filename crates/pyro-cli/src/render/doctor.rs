@@ -81,6 +81,9 @@ pub fn report(report: &Value) -> String {
         line("Reason", text(daily_loop, "reason"));
         line("Run", format!("pyro prepare {environment}"));
     }
+    if let Some(source) = report.get("project_source") {
+        line("Project source", project_source(source));
+    }
     if let Some(probe) = report.get("probe") {
         line("Probe", self::probe(probe));
     }
@@ -100,6 +103,19 @@ fn flags(object: &Value, names: &[(&str, &str)]) -> String {
         .map(|(label, field)| format!("{label}={}", yes(&object[field])))
         .collect();
     pairs.join(" ")
+}
+
+fn project_source(source: &Value) -> String {
+    let mut out = text(source, "kind");
+    let reference = text(source, "ref");
+    if !reference.is_empty() {
+        let _ = write!(out, " ({reference})");
+    }
+    let _ = write!(out, " {}", flags(source, &[("ready", "ready")]));
+    if let Some(count) = source["tracked_file_count"].as_u64() {
+        let _ = write!(out, " tracked_files={count}");
+    }
+    out
 }
 
 fn qemu(qemu: &Value) -> String {

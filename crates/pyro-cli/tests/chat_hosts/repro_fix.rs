@@ -53,13 +53,16 @@ fn fixes(host: Host) {
     let create = json!({
         "name": "fix", "environment": "debian:12", "seed_path": place.repository,
     });
-    let output = place.home().join("fix.patch");
+    let taken_out = place.home().join("taken-out");
+    std::fs::create_dir_all(&taken_out).unwrap();
+    let output = taken_out.join("fix.patch");
     let steps = steps(output.to_str().unwrap(), &create);
     let count = steps.len();
     let model = Model::start(host.api(), move |results| script(host, &steps, results));
     let place = place.behind(&model.url());
     host.write_settings(&place, &model);
-    host.connect(&place, &["--mode", "repro-fix"]);
+    let allowed = taken_out.to_str().unwrap();
+    host.connect(&place, &["--mode", "repro-fix", "--allow-path", allowed]);
     let ended = host.ask(&place, &model, 300);
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
 
@@ -80,7 +83,7 @@ fn fixes(host: Host) {
         gone,
     ] = &results[..]
     else {
-        panic!("{} results", results.len());
+        panic!("{} results", results.len())
     };
     created.says(&["fix", "debian:12"]);
     listed.says(&["add.sh", "test.sh"]);

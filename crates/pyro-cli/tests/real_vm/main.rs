@@ -12,6 +12,7 @@ mod faults;
 mod firecracker;
 mod guest;
 mod machine;
+mod mcp;
 mod mcp_boundary;
 #[path = "../mcp_wire/mod.rs"]
 mod mcp_wire;

@@ -77,6 +77,7 @@ pub fn report(layout: &Layout, environments: &Environments, environment: &str) -
         qemu,
         firecracker,
         user_namespaces,
+        project_source: None,
         probe: None,
     };
     report.problems = problems::of(&report);

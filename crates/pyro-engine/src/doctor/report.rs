@@ -5,6 +5,7 @@
 
 use crate::environments::Environment;
 use crate::prepare::DailyLoop;
+use crate::project::readiness::Readiness;
 use crate::vms::payloads::ExecResult;
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -43,6 +44,9 @@ pub struct Report {
     pub user_namespaces: UserNamespaces,
     /// How VMMs are confined.
     pub confinement: Confinement,
+    /// What workspaces of a server begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_source: Option<Readiness>,
     /// How one VM booted, when that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
@@ -301,6 +305,14 @@ impl Report {
                     .unwrap_or_else(|| "run `PYRO_LOG=debug pyro doctor --probe`".to_owned()),
             );
         }
+    }
+
+    /// Takes in the project source.
+    pub fn add_project(&mut self, seen: Readiness) {
+        if let (Some(reason), Some(fallback)) = (&seen.reason, &seen.fallback) {
+            self.add(reason.clone(), fallback.clone());
+        }
+        self.project_source = Some(seen);
     }
 
     pub(super) fn add(&mut self, what: String, remedy: String) {

@@ -12,15 +12,19 @@
 //! read but names. Refuses: reading the project, which happens at each create
 //! (workspaces/seed).
 
+pub(crate) mod address;
 pub(crate) mod first_commit;
 pub(crate) mod git;
 pub(crate) mod listing;
+pub(crate) mod mirror;
+pub mod readiness;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tracked;
 
 use crate::error::{Error, Result};
 use crate::layout::expand_home;
+use address::{Address, check_reference};
 use std::path::{Path, PathBuf};
 
 /// What an operator asked for.
@@ -37,7 +41,7 @@ pub struct Wish<'a> {
 }
 
 /// What was chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ProjectSource {
     /// A folder of this host.
     Path {
@@ -48,7 +52,7 @@ pub enum ProjectSource {
     },
     /// A clone.
     Url {
-        /// Where from.
+        /// Where from; it may have credentials, so show [`ProjectSource::reference`].
         url: String,
         /// Branch, tag or commit.
         reference: Option<String>,
@@ -95,13 +99,7 @@ impl ProjectSource {
         }
         match (wish.project_path, wish.repo_url) {
             (Some(path), _) => Self::at(path, cwd).map(Some),
-            (None, Some(url)) => Ok(Some(Self::Url {
-                url: not_blank("--repo-url", url)?,
-                reference: wish
-                    .repo_ref
-                    .map(|reference| not_blank("--repo-ref", reference))
-                    .transpose()?,
-            })),
+            (None, Some(url)) => Self::clone_of(url, wish.repo_ref).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -120,8 +118,26 @@ impl ProjectSource {
     pub fn reference(&self) -> String {
         match self {
             Self::Path { root, .. } => root.display().to_string(),
-            Self::Url { url, .. } => url.clone(),
+            Self::Url { url, .. } => {
+                Address::parse(url).map_or_else(|_| String::new(), |address| address.shown)
+            }
         }
+    }
+
+    fn clone_of(url: &str, reference: Option<&str>) -> Result<Self> {
+        let refused = |what: String| Error::invalid("invalid_request", what).hint(FALLBACKS);
+        let url = not_blank("--repo-url", url)?;
+        // An address that is not understood may hold anything.
+        Address::parse(&url)
+            .map_err(|why| refused(format!("--repo-url is not an address to clone: {why}")))?;
+        let reference = reference
+            .map(|reference| not_blank("--repo-ref", reference))
+            .transpose()?;
+        if let Some(name) = &reference {
+            check_reference(name)
+                .map_err(|why| refused(format!("--repo-ref {name:?} is refused: {why}")))?;
+        }
+        Ok(Self::Url { url, reference })
     }
 
     fn at(path: &str, cwd: &Path) -> Result<Self> {
@@ -176,6 +192,13 @@ impl std::fmt::Display for ProjectSource {
             } => write!(f, "clean clone of {reference} at {wanted}"),
             Self::Url { .. } => write!(f, "clean clone of {reference}"),
         }
+    }
+}
+
+/// Without credentials.
+impl std::fmt::Debug for ProjectSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
     }
 }
 

@@ -26,6 +26,14 @@ pub struct Tracked {
     pub print: [u8; 32],
 }
 
+impl Tracked {
+    /// Files and links, also those that are not there.
+    pub fn file_count(&self) -> u64 {
+        let leaves = self.entries.iter().filter(|entry| entry.kind == Kind::Leaf);
+        leaves.count() as u64
+    }
+}
+
 /// Lists a work tree by its top level.
 ///
 /// # Errors

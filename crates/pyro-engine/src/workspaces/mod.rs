@@ -139,7 +139,7 @@ impl Workspaces {
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
     /// `no_memory`, `invalid_network_rule`, `network_unavailable`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
     /// `source_io`, `source_changed`, `bad_archive`), those of a project (`conflict`,
-    /// `git_missing`, `git_timeout`, `project_broken`), and everything that can happen to a machine; nothing is
+    /// `git_missing`, `git_timeout`, `project_broken`, `clone_failed`, `ref_missing`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
         &self,
@@ -153,7 +153,7 @@ impl Workspaces {
         secrets::check_network(&record.spec.network, &materials)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
-        let origin = Origin::find(&self.host, wanted, cancel)?;
+        let origin = Origin::find(&self.host, wanted, &self.layout, events, cancel)?;
         for short in materials.iter().filter(|one| one.is_too_short()) {
             events.event(Event::Notice(format!(
                 "secret {} is too short to be taken out of text: under {} bytes",

@@ -1,6 +1,7 @@
 //! `pyro doctor`: what this machine can do and what to mend.
 
 use crate::doctor::{self, Report};
+use crate::project::{ProjectOptions, Readiness, current_folder};
 use crate::vm_spec;
 use crate::{Context, Effect, Error, Layout, Operation, Pyro, Result};
 use pyro_engine::layout::PLATFORM;
@@ -29,6 +30,10 @@ pub struct DoctorRequest {
     #[arg(long)]
     #[serde(default)]
     pub strict: bool,
+    /// The project source that is looked at; without any, the Git work tree pyro was started in
+    #[command(flatten)]
+    #[serde(default)]
+    pub project: ProjectOptions,
 }
 
 fn platform() -> String {
@@ -47,6 +52,7 @@ impl Operation for Doctor {
         "pyro doctor",
         "pyro doctor --probe",
         "pyro doctor --strict --json",
+        "pyro doctor --project-path .",
     ];
     type Request = DoctorRequest;
     type Response = Report;
@@ -60,7 +66,16 @@ impl Operation for Doctor {
             .hint(format!("give --platform {PLATFORM}, or leave it out")));
         }
         let layout: &Layout = &pyro.layout;
+        let source = current_folder().and_then(|cwd| request.project.source(&cwd));
+        // Wrong words are a wrong request; a project that is not there is a finding.
+        let source = match source {
+            Err(error) if ["conflict", "invalid_request"].contains(&error.code) => {
+                return Err(error);
+            }
+            source => source,
+        };
         let mut report = doctor::report(layout, &pyro.environments, &request.environment)?;
+        report.add_project(Readiness::look(&source, context.cancel));
         if request.probe {
             let backend = pyro.backend(None)?;
             let spec = vm_spec::default_spec(&request.environment, false, backend);

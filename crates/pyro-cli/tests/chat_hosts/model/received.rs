@@ -23,17 +23,31 @@ impl Received {
         serde_json::from_str(text).ok()
     }
 
-    /// A field of the structured form.
+    /// A field, as JSON has it or as `name: value`.
     pub fn field(&self, name: &str) -> Value {
-        let object = self.object();
-        let object = object.unwrap_or_else(|| panic!("no {name} in {}", self.text));
-        object[name].clone()
+        if let Some(object) = self.object() {
+            return object[name].clone();
+        }
+        let start = format!("{name}: ");
+        let found = self.text.lines().find_map(|line| line.strip_prefix(&start));
+        let found = found.unwrap_or_else(|| panic!("no {name} in {}", self.text));
+        serde_json::from_str(found).unwrap_or_else(|_| Value::from(found))
     }
 
     /// A command's exit code, in whichever form.
     pub fn exit_code(&self) -> i64 {
-        let code = self.field("exit_code");
-        code.as_i64().unwrap_or_else(|| panic!("{}", self.text))
+        let code = match self.object() {
+            Some(object) => object["exit_code"].as_i64(),
+            None => self.after("exit code ").and_then(|word| word.parse().ok()),
+        };
+        code.unwrap_or_else(|| panic!("no exit code in {}", self.text))
+    }
+
+    /// The word that follows a text.
+    pub fn after(&self, text: &str) -> Option<&str> {
+        let (_, rest) = self.text.split_once(text)?;
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .next()
     }
 
     /// That all of these are in it, as a reader of either form has them.

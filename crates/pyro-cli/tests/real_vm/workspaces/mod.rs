@@ -12,6 +12,7 @@ mod files;
 mod life;
 mod network;
 mod ports;
+mod project;
 mod rounds;
 mod running;
 mod running_ends;

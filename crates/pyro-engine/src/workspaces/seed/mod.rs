@@ -35,6 +35,7 @@ use crate::events::{Cancel, EventSink};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
+use crate::project::mirror::Commit;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -152,6 +153,7 @@ impl Baselines {
                 let newest = looked.newest;
                 (self.tracked(looked, None, events, cancel)?, newest)
             }
+            Look::Clone(commit) => (self.cloned(commit, events, cancel)?, 0),
         };
         // Fits a float: seconds.
         #[allow(clippy::cast_precision_loss)]
@@ -171,16 +173,28 @@ impl Baselines {
         cancel: &Cancel,
     ) -> Result<Baseline> {
         let folder = partial_folder(&self.folder)?;
-        // Files are read by paths without links.
-        let place = folder.path().canonicalize();
-        let place = place.map_err(Error::io("resolve", folder.path()))?;
-        let mut prepared = looked.prepare(&place, time, cancel)?;
+        let mut prepared = looked.prepare(folder.path(), time, cancel)?;
         let written = self.make(&mut prepared.walked, events, cancel)?;
         Ok(Baseline {
             entry_count: prepared.entry_count,
             bytes_written: prepared.bytes,
             modified: prepared.modified,
             ..Baseline::new(written, looked.left_out)
+        })
+    }
+
+    fn cloned(&self, commit: &Commit, events: &dyn EventSink, cancel: &Cancel) -> Result<Baseline> {
+        let folder = partial_folder(&self.folder)?;
+        let tree = folder.path().join("tree");
+        std::fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
+        let listed = commit.check_out(&tree, &folder.path().join("index"), cancel)?;
+        let looked = tracked::look_at(&tree, listed)?;
+        let time = (commit.time(cancel)?, 0);
+        let made = self.tracked(looked, Some(time), events, cancel)?;
+        // Line endings may be those that the repository wants in work trees.
+        Ok(Baseline {
+            modified: 0,
+            ..made
         })
     }
 
@@ -277,6 +291,8 @@ enum Look<'a> {
     Directory(&'a Path, look::Seen),
     Archive(&'a Source, ([u8; 32], i64)),
     Tracked(tracked::Looked),
+    /// A commit's files are always the same.
+    Clone(&'a Commit),
 }
 
 impl<'a> Look<'a> {
@@ -289,6 +305,7 @@ impl<'a> Look<'a> {
                     _ => Self::Archive(source, stat_of(path)?),
                 })
             }
+            Origin::Clone { commit, .. } => Ok(Self::Clone(commit)),
             Origin::Tracked { root, .. } => Ok(Self::Tracked(tracked::look(root, cancel)?)),
         }
     }
@@ -298,6 +315,7 @@ impl<'a> Look<'a> {
             Self::Directory(_, seen) => seen.print,
             Self::Archive(_, (print, _)) => *print,
             Self::Tracked(looked) => looked.print,
+            Self::Clone(commit) => Sha256::digest(format!("clone 1 {}", commit.id)).into(),
         }
     }
 }
@@ -317,6 +335,10 @@ impl Baseline {
 
 /// A folder that goes with its maker, or with the next sweep.
 fn partial_folder(within: &Path) -> Result<PartialFolder> {
+    // What is in it is read by paths without links.
+    let within = &within
+        .canonicalize()
+        .map_err(Error::io("resolve", within))?;
     let folder = tempfile::Builder::new()
         .prefix(PARTIAL)
         .tempdir_in(within)

@@ -6,8 +6,12 @@
 use super::{Baseline, Kind, Source};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::events::EventSink;
 use crate::host_paths::HostPaths;
-use crate::project::{ProjectSource, tracked};
+use crate::layout::Layout;
+use crate::project::address::Address;
+use crate::project::mirror::{Commit, Mirrors};
+use crate::project::{FALLBACKS, ProjectSource, tracked};
 use crate::workspaces::NewWorkspace;
 use crate::workspaces::record::WorkspaceSeed;
 use std::path::PathBuf;
@@ -25,18 +29,34 @@ pub enum Origin {
         /// The commit it is at.
         commit: Option<String>,
     },
+    /// The files of a commit that was cloned.
+    Clone {
+        /// It is here.
+        commit: Commit,
+        /// What was asked for.
+        reference: Option<String>,
+    },
 }
 
 impl Origin {
     /// What a new workspace is to begin with.
     ///
     /// # Errors
-    /// `conflict`; those of [`Source::find`] and [`tracked::head`].
-    pub fn find(host: &HostPaths, wanted: &NewWorkspace, cancel: &Cancel) -> Result<Option<Self>> {
+    /// `conflict`; those of [`Source::find`], [`tracked::head`] and
+    /// [`Mirrors::commit`].
+    pub fn find(
+        host: &HostPaths,
+        wanted: &NewWorkspace,
+        layout: &Layout,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Option<Self>> {
         let Some(path) = &wanted.seed_path else {
             return match &wanted.project {
                 None => Ok(None),
-                Some(project) => Self::of_project(project, cancel).map(Some),
+                Some(project) => {
+                    Self::of_project(project, &Mirrors::new(layout), events, cancel).map(Some)
+                }
             };
         };
         if wanted.project.is_some() {
@@ -49,7 +69,12 @@ impl Origin {
         Ok(Some(Self::Manual(Source::find(host, path)?)))
     }
 
-    pub(super) fn of_project(project: &ProjectSource, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn of_project(
+        project: &ProjectSource,
+        mirrors: &Mirrors,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         match project {
             ProjectSource::Path {
                 root,
@@ -62,7 +87,14 @@ impl Origin {
                 path: root.clone(),
                 kind: Kind::Directory,
             })),
-            ProjectSource::Url { .. } => Err(Error::runtime("unsupported", "clones come next")),
+            ProjectSource::Url { url, reference } => {
+                let address = Address::parse(url)
+                    .map_err(|why| Error::invalid("invalid_request", why).hint(FALLBACKS))?;
+                Ok(Self::Clone {
+                    commit: mirrors.commit(&address, reference.as_deref(), events, cancel)?,
+                    reference: reference.clone(),
+                })
+            }
         }
     }
 
@@ -95,6 +127,14 @@ impl Origin {
                 origin_kind: "project_path".into(),
                 origin_ref: Some(root.display().to_string()),
                 repo_commit: commit.clone(),
+                tracked_only: true,
+                ..common
+            },
+            Self::Clone { commit, reference } => WorkspaceSeed {
+                origin_kind: "repo_url".into(),
+                origin_ref: Some(commit.address.shown.clone()),
+                repo_ref: reference.clone(),
+                repo_commit: Some(commit.id.clone()),
                 tracked_only: true,
                 ..common
             },

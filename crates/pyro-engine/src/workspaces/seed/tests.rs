@@ -12,15 +12,23 @@ pub(super) struct Desk {
 
 pub(super) fn desk() -> Desk {
     let dir = tempfile::tempdir().unwrap();
-    let baselines = Baselines::new(&Layout {
-        cache: dir.path().join("cache"),
-        state: dir.path().join("state"),
-    });
+    let baselines = Baselines::new(&layout(dir.path()));
     std::fs::create_dir(dir.path().join("seed")).unwrap();
     Desk { dir, baselines }
 }
 
+fn layout(folder: &Path) -> Layout {
+    Layout {
+        cache: folder.join("cache"),
+        state: folder.join("state"),
+    }
+}
+
 impl Desk {
+    pub fn layout(&self) -> Layout {
+        layout(self.dir.path())
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -1,10 +1,12 @@
 //! Projects as images, read back by debugfs and by git.
 
+mod clones;
 mod hostile;
 
 use crate::NoEvents;
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::project::mirror::Mirrors;
 use crate::project::{ProjectSource, Wish};
 use crate::workspaces::record::WorkspaceSeed;
 use crate::workspaces::seed::tests::{Desk, desk};
@@ -28,7 +30,8 @@ impl Desk {
             ..Wish::default()
         };
         let project = ProjectSource::given(&wish, Path::new("/"))?;
-        Origin::of_project(&project.unwrap(), &Cancel::default())
+        let mirrors = Mirrors::new(&self.layout());
+        Origin::of_project(&project.unwrap(), &mirrors, &NoEvents, &Cancel::default())
     }
 
     fn project(&self, name: &str) -> Result<(Baseline, WorkspaceSeed)> {
