@@ -25,10 +25,13 @@ pub fn rows(desk: &Desk) {
     desk.host(TREE);
     let tree = desk.path("tree").display().to_string();
     let few = desk.path("few").display().to_string();
-    let create = |name: &str, seed: Option<&str>| {
+    let begin = |name: &str, from: &[&str]| {
         let words = ["create", "debian:12", "--name", name, "--mem-mib", "512"];
-        let seed = seed.map_or(Vec::new(), |seed| vec!["--seed-path", seed]);
-        desk.pyro(&[&words[..], &seed[..]].concat())
+        desk.pyro(&[&words[..], from].concat())
+    };
+    let create = |name: &str, seed: Option<&str>| match seed {
+        Some(seed) => begin(name, &["--seed-path", seed]),
+        None => begin(name, &[]),
     };
     let made = |seed: Option<&str>| {
         let time = create("made", seed);
@@ -56,6 +59,38 @@ pub fn rows(desk: &Desk) {
         "create from a known seed of 20,000 files",
         "create without a seed",
         "at most 100 ms more",
+    ));
+
+    desk.host("cp -a tree project; cd project; git init -q .; git add -A; sleep 3");
+    let project = desk.path("project").display().to_string();
+    let tracked = || {
+        let time = begin("made", &["--project-path", &project]);
+        desk.pyro(&["delete", "made"]);
+        time
+    };
+    let fresh = Pair::measure(
+        desk.rounds,
+        || {
+            desk.host("rm -rf state/baselines");
+            tracked()
+        },
+        || {
+            desk.host("rm -rf state/baselines");
+            made(Some(&tree))
+        },
+    );
+    desk.show(&fresh.row(
+        "create from a new project of 20,000 tracked files, 200 MB",
+        "create from a new seed of the same files",
+        "ratio at most 3: its commit is hashed, deflated and written as well",
+    ));
+    made(Some(&tree));
+    tracked();
+    let known = Pair::measure(desk.rounds, tracked, || made(Some(&tree)));
+    desk.show(&known.row(
+        "create from a known project of 20,000 tracked files",
+        "create from a known seed of the same files",
+        "ratio at most 1.3",
     ));
 
     create("many", Some(&tree));

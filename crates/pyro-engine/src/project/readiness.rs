@@ -32,12 +32,17 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Looks at a source that was chosen, or that could not be.
+    /// Looks at a source that was chosen, or that could not be: then `named`
+    /// is the path that was given.
     #[must_use]
-    pub fn look(source: &Result<Option<ProjectSource>>, cancel: &Cancel) -> Self {
+    pub fn look(
+        source: &Result<Option<ProjectSource>>,
+        named: Option<&str>,
+        cancel: &Cancel,
+    ) -> Self {
         let mut seen = Self {
-            kind: "none".to_owned(),
-            reference: None,
+            kind: named.map_or("none", |_| "project_path").to_owned(),
+            reference: named.map(str::to_owned),
             repo_ref: None,
             ready: true,
             summary: "no project source".to_owned(),

@@ -102,3 +102,31 @@ fn what_cannot_be_is_refused_with_the_ways_out() {
         assert!(error.hint.unwrap().contains("--repo-url"), "{wish:?}");
     }
 }
+
+#[test]
+fn readiness_tells_what_is_used_and_why_it_is_not() {
+    let (_dir, root) = tree();
+    let cancel = crate::Cancel::default();
+    let look = |wish: &Wish| {
+        let chosen = ProjectSource::choose(wish, &root);
+        readiness::Readiness::look(&chosen, wish.project_path, &cancel)
+    };
+    let none = look(&Wish::default());
+    assert!(none.ready && none.kind == "none" && none.reference.is_none());
+    let whole = look(&wish(Some("plain"), None));
+    assert!(whole.ready && whole.tracked_file_count.is_none());
+    assert!(whole.summary.starts_with("whole folder"));
+    // Its `.git` is an empty folder.
+    let broken = look(&wish(Some("repo"), None));
+    assert!(!broken.ready && broken.reason.unwrap().contains("repo"));
+    assert!(broken.fallback.unwrap().contains("--no-project-source"));
+    let missing = look(&wish(Some("nowhere"), None));
+    assert_eq!(
+        (missing.kind.as_str(), missing.ready),
+        ("project_path", false)
+    );
+    let clone = look(&wish(None, Some("https://me:s3cret@host.example/x")));
+    assert!(clone.ready);
+    assert_eq!(clone.reference.as_deref(), Some("https://host.example/x"));
+    assert_eq!(clone.summary, "clean clone of https://host.example/x");
+}

@@ -75,7 +75,8 @@ impl Operation for Doctor {
             source => source,
         };
         let mut report = doctor::report(layout, &pyro.environments, &request.environment)?;
-        report.add_project(Readiness::look(&source, context.cancel));
+        let named = request.project.project_path.as_deref();
+        report.add_project(Readiness::look(&source, named, context.cancel));
         if request.probe {
             let backend = pyro.backend(None)?;
             let spec = vm_spec::default_spec(&request.environment, false, backend);
