@@ -35,6 +35,18 @@ pub fn admit(config: &Config, row: &Row, mut request: JsonObject) -> Result<Valu
 }
 
 /// Takes out of a response what a model has no use for.
-pub fn shown(_row: &Row, response: Value) -> Value {
+pub fn shown(_row: &Row, mut response: Value) -> Value {
+    hide(&mut response);
     response
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+            fields.iter_mut().for_each(|(_, below)| hide(below));
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        _ => {}
+    }
 }
