@@ -8,6 +8,7 @@ mod ends;
 #[path = "../../mcp_wire/host.rs"]
 #[allow(dead_code)] // calls that are slow without a guest
 mod host;
+mod schemas;
 mod session;
 
 use crate::machine::Place;
