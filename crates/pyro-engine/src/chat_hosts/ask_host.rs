@@ -59,13 +59,23 @@ pub fn ask(program: &Path, arguments: &[&str], cwd: Option<&Path>) -> Result<Str
         true => text(&mut stdout),
         false => {
             let said = text(&mut stderr)?;
-            let line = said.lines().map(str::trim).find(|line| !line.is_empty());
-            Err(line.map_or_else(
+            let why = reason(&said);
+            Err(why.map_or_else(
                 || status.to_string(),
                 |line| line.chars().take(200).collect(),
             ))
         }
     }
+}
+
+/// The line of a program's complaints that says why: warnings come before it.
+fn reason(said: &str) -> Option<&str> {
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_error = |line: &&str| {
+        let start: String = line.chars().take(5).collect();
+        start.eq_ignore_ascii_case("error")
+    };
+    lines().find(is_error).or_else(|| lines().next())
 }
 
 fn file() -> Result<File, String> {
@@ -107,4 +117,20 @@ pub fn version(program: &Path) -> Option<String> {
     let line = said.lines().map(str::trim).find(|line| !line.is_empty())?;
     (line.len() < 100 && line.contains(|letter: char| letter.is_ascii_digit()))
         .then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_warning_is_no_reason() {
+        let said = "WARNING: a pyro warning\n\nError: No MCP server named 'pyro' found.\n";
+        assert_eq!(
+            reason(said),
+            Some("Error: No MCP server named 'pyro' found.")
+        );
+        assert_eq!(reason("\n oops \nmore"), Some("oops"));
+        assert_eq!(reason("\n"), None);
+    }
 }

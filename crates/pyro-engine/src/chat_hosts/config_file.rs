@@ -169,6 +169,12 @@ fn follow(path: &Path) -> Result<PathBuf> {
             Ok(found) if found.is_symlink() => {
                 let link = fs::read_link(&here).map_err(failed("read the link", &here))?;
                 here = here.parent().unwrap_or(Path::new("/")).join(link);
+                // The shortest name for it, without the way that led there.
+                if let (Some(folder), Some(name)) = (here.parent(), here.file_name())
+                    && let Ok(folder) = folder.canonicalize()
+                {
+                    here = folder.join(name);
+                }
             }
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(failed("read", &here)(error));
@@ -260,5 +266,55 @@ fn is_stamp(text: &str) -> bool {
     match text.split_once('-') {
         Some((stamp, number)) => digits(stamp, 14) && digits(number, 2),
         None => digits(text, 14),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_wrote_meanwhile_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|one| one.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let absent = ConfigFile::read(&path).unwrap();
+        fs::write(&path, "theirs").unwrap();
+        assert!(matches!(absent.write(b"ours").unwrap(), Written::Changed));
+        let there = ConfigFile::read(&path).unwrap();
+        fs::write(&path, "theirs, newer").unwrap();
+        assert!(matches!(there.write(b"ours").unwrap(), Written::Changed));
+        let there = ConfigFile::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(there.write(b"ours").unwrap(), Written::Changed));
+        fs::write(&path, "theirs").unwrap();
+        assert_eq!(names(), ["config"], "a backup of nothing is left");
+
+        let there = ConfigFile::read(&path).unwrap();
+        let Written::Done(Some(backup)) = there.write(b"ours").unwrap() else {
+            panic!("not written");
+        };
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
+        assert_eq!(fs::read(backup).unwrap(), b"theirs");
+        assert_eq!(names().len(), 2);
+    }
+
+    #[test]
+    fn only_stamps_are_backups_of_ours() {
+        assert!(is_stamp("20261121195957") && is_stamp("20261121195957-01"));
+        for other in [
+            "",
+            "2026112119595",
+            "2026112119595x",
+            "20261121195957-1",
+            "mine",
+        ] {
+            assert!(!is_stamp(other), "{other}");
+        }
     }
 }

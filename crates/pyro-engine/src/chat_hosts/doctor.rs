@@ -101,7 +101,10 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
     let broken = chosen.and_then(Surveyed::trouble).or(trouble);
     let status = match (&entry, &broken) {
         (Some(entry), _) => {
-            let drift = wanted.drift(entry);
+            let mut drift = wanted.drift(entry);
+            if drift.iter().any(|one| one.contains("\"serve\"")) {
+                drift.push("give doctor the flags it was connected with".to_owned());
+            }
             details.extend(about_command(entry));
             let right = drift.is_empty();
             details.splice(0..0, drift);
@@ -177,7 +180,7 @@ fn answer(
         // Codex says in prose that it has no such server.
         Err(why)
             if host == Host::Codex
-                && why.contains(SERVER)
+                && why.contains("No MCP server")
                 && chosen.is_none_or(|one| matches!(one.state, State::Absent | State::Without)) =>
         {
             return Some(Answer::Says(command, None));

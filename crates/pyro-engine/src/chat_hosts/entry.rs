@@ -37,6 +37,17 @@ pub enum Change {
     Add(Vec<String>),
 }
 
+/// Keys of a server that is reached by URL; a host refuses them beside a command.
+pub const REACHED: [&str; 7] = [
+    "url",
+    "bearer_token",
+    "bearer_token_env_var",
+    "env_http_headers",
+    "http_headers",
+    "http_headers_helper",
+    "headers",
+];
+
 /// pyro's entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry(pub Vec<(&'static str, Field)>);
@@ -85,9 +96,11 @@ impl Field {
     /// What is wrong with a field, in a few words; nothing when it is right.
     fn drift(&self, name: &str, found: Option<&Value>) -> Option<String> {
         let Some(found) = found else {
-            return self
-                .fresh()
-                .map(|value| format!("{name} is missing, expected {value}"));
+            return match (self, self.fresh()) {
+                (_, None) => None,
+                (Self::Includes(_), _) => Some(format!("{name} is missing")),
+                (_, Some(value)) => Some(format!("{name} is missing, expected {value}")),
+            };
         };
         match self.change(found) {
             Change::Keep => None,
@@ -116,15 +129,14 @@ impl Entry {
 
     /// What differs in an entry that is there, field by field.
     pub fn drift(&self, found: &Value) -> Vec<String> {
-        let mut drift: Vec<_> = self
-            .0
+        // It is not even a server that is started.
+        if let Some(url) = found.get("url") {
+            return vec![format!("url is {url}, expected a command")];
+        }
+        self.0
             .iter()
             .filter_map(|(name, field)| field.drift(name, found.get(name)))
-            .collect();
-        if let Some(url) = found.get("url") {
-            drift.push(format!("url is {url}, expected none"));
-        }
-        drift
+            .collect()
     }
 }
 
@@ -151,7 +163,7 @@ mod tests {
 
     #[test]
     fn drift_names_each_field() {
-        let found = json!({"command": ["x"], "env_vars": ["A"], "enabled": false, "url": "u"});
+        let found = json!({"command": ["x"], "env_vars": ["A"], "enabled": false});
         assert_eq!(
             entry().drift(&found),
             [
@@ -159,8 +171,11 @@ mod tests {
                 "timeout is missing, expected 20",
                 "env_vars lacks B",
                 "enabled is false, expected true",
-                r#"url is "u", expected none"#,
             ]
+        );
+        assert_eq!(
+            entry().drift(&json!({"url": "u"})),
+            [r#"url is "u", expected a command"#]
         );
     }
 }

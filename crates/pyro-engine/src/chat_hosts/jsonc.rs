@@ -11,7 +11,7 @@
 
 use super::entry::{Change, Entry};
 use super::format::Fault;
-use super::splice::{Splice, before_on_line, indentation, newline};
+use super::splice::{Splice, indentation, newline};
 use jsonc_parser::ast::{self, Object, ObjectProp};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Value;
@@ -119,7 +119,15 @@ pub fn set(
         }
     }
     if let Some(url) = last(here, "url") {
-        return Err(Fault::at(text, url.range.start, "the entry has a url"));
+        if !replace {
+            return Err(Fault::at(text, url.range.start, "the entry has a url"));
+        }
+        let indent = indentation(text, here.range.start);
+        let value = style.print(&nested(&[], entry), Some(indent), &unit);
+        return Ok(vec![Splice::replace(
+            here.range.start..here.range.end,
+            value,
+        )]);
     }
     let (mut splices, mut missing) = (Vec::new(), Vec::new());
     for (name, field) in &entry.0 {
@@ -172,12 +180,13 @@ struct Style<'a> {
 }
 
 impl Style<'_> {
-    /// One step of indentation.
+    /// One step of indentation: that of the first line below the root.
     fn unit(&self, root: &ast::Value) -> String {
         let first = root.as_object().and_then(|root| root.properties.first());
         first
-            .map(|property| before_on_line(self.text, property.range.start))
-            .filter(|before| !before.is_empty() && before.trim().is_empty())
+            .filter(|first| self.text[range(root).start..first.range.start].contains('\n'))
+            .map(|first| indentation(self.text, first.range.start))
+            .filter(|indent| !indent.is_empty())
             .unwrap_or("  ")
             .to_owned()
     }
@@ -220,10 +229,10 @@ impl Style<'_> {
         let lead = &text[object.range.start..last.map_or(close, |last| last.range.start)];
         // One line stays one line, unless it was an empty object.
         let lines = last.is_none() || lead.contains('\n') || tail.contains('\n');
-        let own_line = last
-            .map(|last| before_on_line(text, last.range.start))
-            .filter(|before| before.trim().is_empty());
-        let indent = own_line.map_or_else(|| format!("{outer}{unit}"), str::to_owned);
+        let indent = last
+            .filter(|_| lead.contains('\n'))
+            .map(|last| indentation(text, last.range.start));
+        let indent = indent.map_or_else(|| format!("{outer}{unit}"), str::to_owned);
         let written: Vec<_> = properties
             .iter()
             .map(|(name, value)| {

@@ -11,7 +11,7 @@
 //! where things are, since what it writes has other line ends and order.
 //! Refuses: touching any byte beside the entry; files.
 
-use super::entry::{Change, Entry};
+use super::entry::{Change, Entry, REACHED};
 use super::format::Fault;
 use super::splice::{Splice, before_on_line, newline};
 use serde_json::Value;
@@ -82,11 +82,22 @@ pub fn set(
         }
         Item::Table(table) => {
             let header = table.span().map_or(0, |span| span.end);
-            update(text, table, entry, Place::Lines { header })
+            update(text, table, entry, Place::Lines { header }, replace)
         }
         Item::Value(TomlValue::InlineTable(table)) => {
-            let open = table.span().map_or(0, |span| span.start) + 1;
-            update(text, table, entry, Place::Braces { open })
+            let span = table.span().unwrap_or_default();
+            if replace && table.contains_key("url") {
+                return Ok(vec![Splice::replace(span, braces(entry))]);
+            }
+            update(
+                text,
+                table,
+                entry,
+                Place::Braces {
+                    open: span.start + 1,
+                },
+                replace,
+            )
         }
         other => in_the_way(text, other, path, &[], entry, replace),
     }
@@ -156,12 +167,18 @@ fn update(
     table: &dyn TableLike,
     entry: &Entry,
     place: Place,
+    replace: bool,
 ) -> Result<Vec<Splice>, Fault> {
-    if let Some(url) = table.get("url") {
-        let at = url.span().map_or(0, |span| span.start);
-        return Err(Fault::at(text, at, "the entry has a url"));
-    }
     let (mut splices, mut missing) = (Vec::new(), Vec::new());
+    if let Some(url) = table.get("url") {
+        if !replace {
+            let at = url.span().map_or(0, |span| span.start);
+            return Err(Fault::at(text, at, "the entry has a url"));
+        }
+        for name in REACHED {
+            splices.extend(gone(text, table, name));
+        }
+    }
     for (name, field) in &entry.0 {
         let Some(item) = table.get(name) else {
             missing.extend(
@@ -197,6 +214,7 @@ fn update(
     // The last value of the table's own: new keys follow it, and look like it.
     let last = table
         .iter()
+        .filter(|(name, _)| !REACHED.contains(name))
         .filter_map(|(name, item)| Some((name, item.as_value()?.span()?)))
         .max_by_key(|(_, span)| span.end);
     splices.push(match (last, place) {
@@ -220,6 +238,16 @@ fn update(
         }
     });
     Ok(splices)
+}
+
+/// A key with its value and the rest of its line.
+fn gone(text: &str, table: &dyn TableLike, name: &str) -> Option<Splice> {
+    let (key, item) = table.get_key_value(name)?;
+    let (key, value) = (key.span()?, item.as_value()?.span()?);
+    let start = key.start - before_on_line(text, key.start).len();
+    let end = text[value.end..].find('\n');
+    let end = end.map_or(text.len(), |at| value.end + at + 1);
+    Some(Splice::replace(start..end, ""))
 }
 
 fn literal(value: &Value) -> String {
