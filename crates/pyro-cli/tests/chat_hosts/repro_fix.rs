@@ -62,6 +62,10 @@ fn fixes(host: Host) {
     let ended = host.ask(&place, &model, 300);
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
 
+    // Not behind a search, where Claude Code puts tools otherwise.
+    for tool in ["workspace_create", "workspace_exec", "workspace_patch_apply"] {
+        assert!(model.offered().contains(&host.tool(tool)), "{tool}");
+    }
     let results = model.received();
     assert_eq!(results.len(), count, "{}", ended.stdout);
     let [
