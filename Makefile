@@ -55,6 +55,7 @@ smoke-daily-loop: ## Prepare, fail, mend, export, reset, in DAILY_LOOP_ENVIRONME
 bench: release ## Starts of guests, large workspaces, tools in them, calls of a model, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start
 	cargo bench --package pyro-engine --bench workspaces
+	cargo bench --package pyro-mcp --bench start
 	cargo bench --package pyro-mcp --bench calls
 
 bench-kernels: release ## Both guest kernels: times in pairs, sizes, what each can do; compiles one the first time

@@ -23,6 +23,8 @@
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
 //! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
+//! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
+//! |                          outlives it, and goes by age with `workspace prune`
 //! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
@@ -119,6 +121,12 @@ impl Layout {
     #[must_use]
     pub fn workspaces(&self) -> PathBuf {
         self.state.join("workspaces")
+    }
+
+    /// Folder of what models exported, one in it for each workspace.
+    #[must_use]
+    pub fn exports(&self) -> PathBuf {
+        self.state.join("exports")
     }
 
     /// Folder of images of seeds.

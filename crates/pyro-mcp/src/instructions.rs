@@ -149,7 +149,9 @@ mod tests {
     #[test]
     fn no_text_is_cut_by_a_host() {
         let long = "x".repeat(4_000);
-        for (_, config) in each_surface(&format!("--network-policy egress --allow-domain {long}")) {
+        let names = (0..100).map(|number| format!("--allow-domain a-long-name-{number}.example"));
+        let names = names.collect::<Vec<_>>().join(" ");
+        for (_, config) in each_surface(&format!("--network-policy egress {names}")) {
             let config = with_project(config, &format!("/{long}"));
             let text = of(&config);
             assert!(text.chars().count() < MOST_CHARS, "{}: {text}", text.len());
