@@ -53,14 +53,15 @@ const GROUPS: &[(&str, &str)] = &[
 ];
 
 const AFTER_HELP: &str = "\
-The path:
-  pyro doctor                            what this machine can do, and what to mend
-  pyro prepare                           install debian:12 and prove that VMs of it run
-  pyro run debian:12 -- git --version    one command in a VM of its own
-  pyro workspace create debian:12 --name demo    a machine that stays
-  pyro workspace exec demo -- git --version      a command in it
-  pyro mcp serve                         the same computer for a chat host
-  pyro host connect claude-code          make a chat host know it
+The path to a chat:
+  pyro doctor                             what this machine can do, and what to mend
+  pyro prepare debian:12                  install an environment and prove that VMs of it run
+  pyro run debian:12 -- git --version     one command in a VM of its own
+  pyro mcp serve --mode repro-fix         the same computer for a model
+  pyro host connect claude-code --mode repro-fix    let a chat host start that server
+Then say what you want: docs/use-cases/ has five recipes. The same by hand:
+  pyro workspace create debian:12 --name demo       a machine that stays
+  pyro workspace exec demo -- git --version         a command in it
 
 Exit codes: 0 success; `run`, `workspace exec` and `demo` exit with the guest's code (128 + n after
 signal n, 124 at the deadline; 0 while it runs on); `service start` with 1 when the service
@@ -265,6 +266,7 @@ pub fn chosen(matches: &ArgMatches) -> Chosen<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Chosen, chosen, rows, tree};
+    use std::path::{Path, PathBuf};
 
     #[test]
     fn the_tree_is_well_formed() {
@@ -290,18 +292,48 @@ mod tests {
         }
     }
 
+    /// README.md and every page of docs/.
+    fn pages() -> Vec<(PathBuf, String)> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut places = vec![root.join("README.md"), root.join("docs")];
+        let mut pages = Vec::new();
+        while let Some(place) = places.pop() {
+            if place.is_dir() {
+                let inside = std::fs::read_dir(&place).unwrap();
+                places.extend(inside.map(|entry| entry.unwrap().path()));
+            } else if place.extension().is_some_and(|kind| kind == "md") {
+                let text = std::fs::read_to_string(&place).unwrap();
+                pages.push((place, text));
+            }
+        }
+        pages
+    }
+
     #[test]
-    fn every_command_of_the_readme_parses() {
-        let readme = include_str!("../../../README.md");
-        let commands: Vec<_> = readme
-            .lines()
-            .filter(|line| line.starts_with("pyro "))
-            .collect();
-        assert!(commands.len() > 5);
-        for command in commands {
-            let words = shell_words::split(command).unwrap();
-            let parsed = tree().try_get_matches_from(&words);
-            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+    fn every_command_of_the_pages_parses() {
+        let pages = pages();
+        assert!(pages.len() > 5);
+        for (page, text) in pages {
+            // A page about commands has some; one that explains needs none.
+            let commands = text.lines().filter(|line| line.starts_with("pyro "));
+            for command in commands {
+                let words = shell_words::split(command).unwrap();
+                let parsed = tree().try_get_matches_from(&words);
+                let page = page.display();
+                assert!(parsed.is_ok(), "{page}: {command}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn links_of_the_pages_lead_somewhere() {
+        for (page, text) in pages() {
+            for piece in text.split("](").skip(1) {
+                let link = piece.split([')', '#']).next().unwrap();
+                let place = page.parent().unwrap().join(link);
+                let outside = link.is_empty() || link.contains("://");
+                assert!(outside || place.exists(), "{}: {link}", page.display());
+            }
         }
     }
 }

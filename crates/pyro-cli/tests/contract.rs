@@ -85,17 +85,17 @@ fn version() {
 }
 
 #[test]
-fn help_shows_the_path() {
+fn help_shows_the_path_to_a_chat() {
     let output = Sealed::new().run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
-    let place = |words: &str| {
-        text.find(words)
-            .unwrap_or_else(|| panic!("no {words:?}: {text}"))
-    };
-    let path = text.find("The path:").unwrap();
-    assert!(path < place("pyro doctor ") && place("pyro doctor ") < place("pyro prepare "));
-    assert!(place("pyro prepare ") < place("pyro run debian:12 -- git --version"));
+    let mut rest = text.split_once("The path to a chat:").unwrap().1;
+    for step in ["doctor", "prepare", "run", "mcp serve", "host connect"] {
+        let command = format!("\n  pyro {step} ");
+        let found = rest.split_once(&command);
+        (_, rest) = found.unwrap_or_else(|| panic!("{step} is not the next step: {text}"));
+    }
+    assert!(rest.contains("docs/use-cases/"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! README.md is true: its console blocks are run in a sealed environment and
-//! must print what stands there. (That its other commands parse is tested
-//! beside the tree.)
+//! README.md and docs/commands.md are true: their console blocks are run in a
+//! sealed environment and must print what stands there. (That all other
+//! commands parse is tested beside the tree.)
 
 use std::process::Command;
 
@@ -8,7 +8,11 @@ use std::process::Command;
 fn sessions() -> Vec<(String, String)> {
     let mut sessions: Vec<(String, String)> = Vec::new();
     let mut inside = false;
-    for line in include_str!("../../../README.md").lines() {
+    let pages = [
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/commands.md"),
+    ];
+    for line in pages.iter().flat_map(|page| page.lines()) {
         if line.starts_with("```") {
             inside = line == "```console";
         } else if inside {
@@ -26,7 +30,7 @@ fn sessions() -> Vec<(String, String)> {
 }
 
 #[test]
-fn commands_print_what_the_readme_shows() {
+fn commands_print_what_the_pages_show() {
     let sessions = sessions();
     assert!(sessions.len() >= 2);
     let sealed = tempfile::tempdir().unwrap();

@@ -16,7 +16,9 @@
 mod boundary;
 mod calls;
 mod config;
+mod http;
 mod instructions;
+mod lines;
 mod prompts;
 mod resources;
 mod results;

@@ -12,6 +12,10 @@ mod faults;
 mod firecracker;
 mod guest;
 mod machine;
+mod mcp;
+mod mcp_boundary;
+#[path = "../mcp_wire/mod.rs"]
+mod mcp_wire;
 mod output;
 mod places;
 mod prepare;

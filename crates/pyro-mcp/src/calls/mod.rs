@@ -57,7 +57,7 @@ struct Times {
 const TIMES: Times = Times {
     answer_within: Duration::from_secs(WAIT_SECONDS),
     news_every: Duration::from_millis(300),
-    alive_every: Duration::from_secs(8),
+    alive_every: Duration::from_secs(5),
 };
 
 const BOUNDS: Bounds = Bounds {

@@ -184,11 +184,12 @@ const DIFF: &str = "text/x-diff";
 const TEXT: &str = "text/plain";
 
 /// Errors that mean there is no such thing.
-const NOT_FOUND: [&str; 4] = [
+const NOT_FOUND: [&str; 5] = [
     "unknown_workspace",
     "ambiguous_name",
     "unknown_command",
     "not_found",
+    "file_not_found",
 ];
 
 fn failed(error: &Error) -> ErrorData {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   $ref           what it names, in place
-//!   oneOf consts   enum
+//!   oneOf consts   enum; oneOf objects: an object
 //!   T or null      T: an input is left out instead, an output keeps null
 //!   limits         stay, and stand in the description, because some hosts
 //!                  show a model nothing else
@@ -70,9 +70,13 @@ fn plain(schema: &Object, definitions: &Object) -> Plain {
         nullable |= choices.iter().any(|choice| is_null(&choice));
     }
     if let Some(Value::Array(choices)) = own.remove("oneOf") {
-        let names = choices.iter().map(|choice| choice["const"].clone());
-        own.insert("enum".into(), names.collect());
-        own.insert("type".into(), json!("string"));
+        // Variants that carry something are objects, and have no name alone.
+        let names: Option<Value> = choices
+            .iter()
+            .map(|choice| choice.get("const").cloned())
+            .collect();
+        own.extend(names.map(|names| ("enum".to_owned(), names)));
+        own.insert("type".into(), choices[0]["type"].clone());
     }
     if let Some(Value::Array(types)) = own.get("type") {
         nullable |= types.iter().any(|name| name == "null");
@@ -239,9 +243,13 @@ mod tests {
     #[test]
     fn an_output_keeps_null_and_an_input_does_not_know_it() {
         let schema = json!({
-            "$defs": {"E": {"oneOf": [{"const": "a"}, {"const": "b"}]}},
+            "$defs": {
+                "E": {"oneOf": [{"const": "a", "type": "string"}, {"const": "b", "type": "string"}]},
+                "V": {"oneOf": [{"type": "object", "properties": {"type": {"const": "v"}}}]}
+            },
             "type": "object",
             "properties": {
+                "v": {"anyOf": [{"$ref": "#/$defs/V"}, {"type": "null"}]},
                 "e": {"anyOf": [{"$ref": "#/$defs/E"}, {"type": "null"}], "default": null},
                 "n": {"type": ["integer", "null"]},
                 "tap_name": {"type": "string"}
@@ -251,13 +259,16 @@ mod tests {
         let asked = input(schema.clone(), &|path| path != "tap_name");
         assert_eq!(
             asked["properties"],
-            json!({"e": {"type": "string", "enum": ["a", "b"]}, "n": {"type": "integer"}})
+            json!({
+                "v": {"type": "object"}, "e": {"type": "string", "enum": ["a", "b"]},
+                "n": {"type": "integer"}
+            })
         );
         let answered = output(schema, &["tap_name"]);
         assert_eq!(
             Value::from(answered),
             json!({"type": "object", "properties": {
-                "e": {"enum": ["a", "b", null]}, "n": {"type": ["integer", "null"]}
+                "v": {"type": ["object", "null"]}, "e": {"enum": ["a", "b", null]}, "n": {"type": ["integer", "null"]}
             }})
         );
     }

@@ -1,0 +1,78 @@
+//! Lines that are no request.
+
+use crate::host::Host;
+use serde_json::json;
+
+#[test]
+fn the_server_goes_on_behind_anything_that_is_no_frame() {
+    let mut host = Host::initialized(&[]);
+    for line in [
+        &b"{"[..],
+        b"not json",
+        b"",
+        b"\xff\xfe\x00",
+        b"null",
+        b"7",
+        b"\"text\"",
+        b"{}",
+        br#"{"jsonrpc":"2.0"}"#,
+        br#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#,
+        br#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#,
+        br#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+        br#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+    ] {
+        host.raw(line);
+        assert_eq!(host.ask("ping", json!({}))["result"], json!({}), "{line:?}");
+    }
+    let deep = "[".repeat(100_000);
+    host.raw(deep.as_bytes());
+    assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
+}
+
+#[test]
+fn what_cannot_be_routed_is_an_error_with_its_id() {
+    let mut host = Host::initialized(&[]);
+    let answer = host.ask("tools/fly", json!({}));
+    assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    let answer = host.ask("tools/call", json!({ "name": 7 }));
+    assert!(answer["error"]["code"].is_i64(), "{answer}");
+    let answer = host.ask(
+        "tools/call",
+        json!({ "name": "workspace_list", "arguments": "x" }),
+    );
+    assert!(answer["error"]["code"].is_i64(), "{answer}");
+}
+
+#[test]
+fn a_batch_is_refused_and_the_server_goes_on() {
+    let mut host = Host::initialized(&[]);
+    host.raw(
+        br#"[{"jsonrpc":"2.0","id":50,"method":"ping"},{"jsonrpc":"2.0","id":51,"method":"ping"}]"#,
+    );
+    let answer = host.frame();
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("batch"),
+        "{answer}"
+    );
+    assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
+}
+
+#[test]
+fn a_line_beyond_the_bound_is_refused_and_the_server_goes_on() {
+    let mut host = Host::initialized(&[]);
+    host.raw(&vec![b'x'; 17 << 20]);
+    let answer = host.frame();
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("16777216"),
+        "{answer}"
+    );
+    assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
+}

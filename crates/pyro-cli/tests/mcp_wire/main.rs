@@ -1,0 +1,9 @@
+//! `pyro mcp serve` on the wire, without any guest: both protocol eras, calls
+//! beside a slow one, broken frames, and every end of the process.
+
+mod bad_frames;
+mod calls;
+mod clients;
+mod eras;
+mod host;
+mod life;
