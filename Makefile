@@ -7,9 +7,11 @@ SOAK_CASES ?= 20000
 SOAK_KILLS ?= 210
 
 .PHONY: help quickstart test check hosts bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
+.PHONY: smoke-use-cases smoke-cold-start-validation smoke-repro-fix-loop smoke-parallel-workspaces
+.PHONY: smoke-untrusted-inspection smoke-review-eval smoke-daily-loop
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 30
 
 quickstart: ## Prepare a bare Debian 12 and run `git --version` in a guest
 	@ci/quickstart
@@ -26,9 +28,34 @@ check: ## Format, lints, licences, spelling, unit and contract tests: no guest
 hosts: ## Tests in Claude Code, Codex, OpenCode and MCP clients, all real and offline; installs 1.6 GB below target/tools the first time
 	@ci/test hosts
 
+# Through `pyro mcp serve`, in USE_CASE_ENVIRONMENT (debian:12 unless set).
+SMOKE = @ci/install-packages && ci/install-tools && PATH=$(CURDIR)/target/tools/bin:$$PATH cargo nextest run --profile vm --package pyro-cli --test smoke
+
+smoke-use-cases: ## The five recipes of docs/use-cases/ on real guests
+	$(SMOKE) -E 'test(/^(cold_start_validation|repro_fix_loop|parallel_workspaces|untrusted_inspection|review_eval)::/)'
+
+smoke-cold-start-validation: ## A web application from nothing, twice, ready each time
+	$(SMOKE) -E 'test(/^cold_start_validation::/)'
+
+smoke-repro-fix-loop: ## A failing test, its patch, taken out and proven
+	$(SMOKE) -E 'test(/^repro_fix_loop::/)'
+
+smoke-parallel-workspaces: ## Three solutions side by side in one server
+	$(SMOKE) -E 'test(/^parallel_workspaces::/)'
+
+smoke-untrusted-inspection: ## A hostile repository, read and run without a way out
+	$(SMOKE) -E 'test(/^untrusted_inspection::/)'
+
+smoke-review-eval: ## Experiments in a shell, with a snapshot to go back to
+	$(SMOKE) -E 'test(/^review_eval::/)'
+
+smoke-daily-loop: ## Prepare, fail, mend, export, reset, in DAILY_LOOP_ENVIRONMENT
+	$(SMOKE) -E 'test(/^daily_loop::/)'
+
 bench: release ## Starts of guests, large workspaces, tools in them, calls of a model, each beside a baseline of the same run
 	cargo bench --package pyro-engine --bench start
 	cargo bench --package pyro-engine --bench workspaces
+	cargo bench --package pyro-mcp --bench start
 	cargo bench --package pyro-mcp --bench calls
 
 bench-kernels: release ## Both guest kernels: times in pairs, sizes, what each can do; compiles one the first time

@@ -22,6 +22,9 @@
 //!
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
+//! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
+//! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
+//! |                          outlives it, and goes by age with `workspace prune`
 //! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
@@ -120,10 +123,22 @@ impl Layout {
         self.state.join("workspaces")
     }
 
+    /// Folder of what models exported, one in it for each workspace.
+    #[must_use]
+    pub fn exports(&self) -> PathBuf {
+        self.state.join("exports")
+    }
+
     /// Folder of images of seeds.
     #[must_use]
     pub fn baselines(&self) -> PathBuf {
         self.state.join("baselines")
+    }
+
+    /// The token of servers for models over HTTP.
+    #[must_use]
+    pub fn mcp_token(&self) -> PathBuf {
+        self.state.join("mcp-token")
     }
 
     /// What was measured on this host boot.

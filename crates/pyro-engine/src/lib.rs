@@ -5,7 +5,8 @@
 //! installing the VMM it can do it with ([`firecracker_setup`]),
 //! what an operation tells while it runs ([`events`]), what went wrong
 //! ([`error`]), reading and applying patches ([`patch`]), telling two trees
-//! apart ([`diff`]), what is at a path ([`artifact`]), a guest's way out
+//! apart ([`diff`]), what is at a path ([`artifact`]), which files of this host a
+//! request may name ([`host_paths`]), a guest's way out
 //! ([`network`]), taking secrets out of text ([`redact`]), and trees as file
 //! systems (`ext4_image`).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
@@ -21,6 +22,7 @@ pub mod events;
 mod ext4_image;
 pub mod firecracker_setup;
 pub mod guest;
+pub mod host_paths;
 pub mod layout;
 pub mod network;
 mod own_program;

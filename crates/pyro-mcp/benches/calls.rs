@@ -124,7 +124,7 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(9);
-    let mut show = |line: &str| writeln!(std::io::stdout(), "{line}").expect("stdout is open");
+    let show = |line: &str| writeln!(std::io::stdout(), "{line}").expect("stdout is open");
     show(pairs::HEADING);
     let desk = std::cell::RefCell::new(Desk::new());
     let workspace = json!({ "workspace_id": desk.borrow().workspace });

@@ -1,12 +1,15 @@
 //! What one server is, fixed when it starts.
 //!
-//! Owns: the operator's options, checked, with the project they choose.
-//! Refuses: anything that a model could change.
+//! Owns: the operator's options, checked, with the project, the folders and the
+//! network they choose. Refuses: anything that a model could change.
 
+use pyro::host_paths::{HostPaths, Roots};
+use pyro::network::{NetworkPolicy, NetworkSpec, rules};
 use pyro::project::ProjectSource;
 use pyro::server_options::ServerOptions;
-use pyro::surface::Surface;
+use pyro::surface::{Mode, Surface};
 use pyro::{Error, Pyro, Result};
+use std::sync::Arc;
 
 /// What every part of the server reads.
 pub struct Config {
@@ -16,9 +19,14 @@ pub struct Config {
     pub project: Option<ProjectSource>,
     /// What is made without naming an environment.
     pub environment: String,
+    /// The most network of a guest, with the operator's lists as written.
+    pub network: NetworkSpec,
+    /// The same for workspaces that are there: `registries` is also the hosts
+    /// it means, which is how a record has it.
+    pub known_network: NetworkSpec,
     /// The operator's words.
     pub options: ServerOptions,
-    /// The facade.
+    /// The facade; it reaches only files of this host that the operator allowed.
     pub pyro: Pyro,
 }
 
@@ -26,20 +34,53 @@ impl Config {
     /// Checks the options; looks at names of folders and nothing else.
     ///
     /// # Errors
-    /// `conflict`, `invalid_request`, `source_missing`, `source_kind`.
+    /// `conflict`, `invalid_request`, `source_missing`, `source_kind`,
+    /// `unknown_environment`, `invalid_network_rule`, `invalid_root`.
     pub fn new(options: ServerOptions) -> Result<Self> {
         let cwd = std::env::current_dir().map_err(|error| {
             Error::runtime("io", format!("cannot tell the current folder: {error}"))
                 .hint("start pyro in a folder that exists")
         })?;
+        let project = options.project.source(&cwd)?;
+        Self::of(options, project, Pyro::from_env()?)
+    }
+
+    fn of(options: ServerOptions, project: Option<ProjectSource>, pyro: Pyro) -> Result<Self> {
+        let surface = options.surface()?;
+        let environment = options.environment().to_owned();
+        pyro::environments::known(&environment)
+            .map_err(|error| error.hint("give one of them to --environment"))?;
+        let root = match &project {
+            Some(ProjectSource::Path { root, .. }) => Some(root.as_path()),
+            _ => None,
+        };
+        let roots = Roots::new(pyro.layout(), root, &options.allow_paths)?;
+        let (network, known_network) = network(&options, surface)?;
         Ok(Self {
-            surface: options.surface()?,
-            project: options.project.source(&cwd)?,
-            environment: options.environment().to_owned(),
+            surface,
+            project,
+            environment,
+            network,
+            known_network,
             options,
-            pyro: Pyro::from_env()?,
+            pyro: pyro.within(HostPaths::Within(Arc::new(roots))),
         })
     }
+}
+
+fn network(options: &ServerOptions, surface: Surface) -> Result<(NetworkSpec, NetworkSpec)> {
+    let mut network = NetworkSpec {
+        policy: options.network_policy,
+        rules: rules(options.allow_domains.clone(), options.allow_cidrs.clone()),
+    };
+    let mut known = network.clone().checked()?;
+    if surface == Surface::Mode(Mode::Inspect) {
+        network.policy = NetworkPolicy::Off;
+        known.policy = NetworkPolicy::Off;
+    }
+    let written = network.rules.allow_domains.iter().cloned();
+    known.rules.allow_domains.extend(written);
+    Ok((network, known))
 }
 
 #[cfg(test)]
@@ -54,13 +95,7 @@ pub mod tests {
             .try_get_matches_from(words.split_whitespace())
             .unwrap();
         let options = ServerOptions::from_arg_matches(&matches).unwrap();
-        Config {
-            surface: options.surface().unwrap(),
-            project: None,
-            environment: options.environment().to_owned(),
-            options,
-            pyro: Pyro::from_env().unwrap(),
-        }
+        Config::of(options, None, Pyro::from_env().unwrap()).unwrap()
     }
 
     /// The same inside the work tree `root`.

@@ -4,6 +4,8 @@
 //! machine without KVM, QEMU or a readable cache still gets a [`Pyro`], so
 //! that `doctor` can say what is missing.
 
+use crate::host_paths::HostPaths;
+use crate::network::NetworkSpec;
 use crate::operation::{Context, Operation};
 use crate::ops;
 use crate::vms::payloads::{BackendChoice, DeletedVm, ExecResult, NetworkInfo, Reaped, VmInfo};
@@ -24,6 +26,7 @@ pub struct Pyro {
     pub(crate) environments: Environments,
     pub(crate) vms: Vms,
     pub(crate) workspaces: Workspaces,
+    pub(crate) host: HostPaths,
     backend: Option<String>,
 }
 
@@ -47,9 +50,32 @@ impl Pyro {
             environments: Environments::new(&layout),
             vms: Vms::new(&layout),
             workspaces: Workspaces::new(&layout),
+            host: HostPaths::Anywhere,
             backend: None,
             layout,
         }
+    }
+
+    /// The same, but requests name only files of this host that are within.
+    #[must_use]
+    pub fn within(mut self, host: HostPaths) -> Self {
+        self.workspaces = self.workspaces.within(host.clone());
+        self.host = host;
+        self
+    }
+
+    /// Where it keeps what is on disk.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What the network of a workspace is, as it was made.
+    ///
+    /// # Errors
+    /// `unknown_workspace`, `ambiguous_name`, `damaged_record`.
+    pub fn workspace_network(&self, workspace_id: &str) -> Result<NetworkSpec> {
+        self.workspaces.network_of(workspace_id)
     }
 
     /// Runs any operation with its own types.

@@ -2,6 +2,7 @@
 //!
 //! Owns: that it is exactly one of both, and how the file is read.
 
+use crate::host_paths::HostPaths;
 use crate::{Error, Result};
 use std::io::Read;
 
@@ -12,11 +13,16 @@ const MOST_BYTES: u64 = (1 << 20) + 1;
 ///
 /// # Errors
 /// `conflict` for both or none; `source_missing`, `source_kind`, `source_io`
-/// naming the file.
-pub fn read(what: &str, text: Option<String>, file: Option<String>) -> Result<String> {
+/// naming the file; `path_not_allowed`.
+pub fn read(
+    host: &HostPaths,
+    what: &str,
+    text: Option<String>,
+    file: Option<String>,
+) -> Result<String> {
     match (text, file) {
         (Some(text), None) => Ok(text),
-        (None, Some(file)) => of_file(&file),
+        (None, Some(file)) => of_file(host, &file),
         (Some(_), Some(_)) | (None, None) => Err(Error::invalid(
             "conflict",
             format!("exactly one of {what} and {what}_file is needed"),
@@ -25,14 +31,11 @@ pub fn read(what: &str, text: Option<String>, file: Option<String>) -> Result<St
     }
 }
 
-fn of_file(named: &str) -> Result<String> {
-    let path = pyro_engine::layout::expand_home(named);
-    let failed = |code, why: String| {
-        Error::invalid(code, format!("cannot read {}: {why}", path.display()))
-            .hint("name a UTF-8 text file of this host")
-    };
-    let file =
-        std::fs::File::open(&path).map_err(|error| failed("source_missing", error.to_string()))?;
+fn of_file(host: &HostPaths, named: &str) -> Result<String> {
+    const HINT: &str = "name a UTF-8 text file of this host";
+    let failed =
+        |code, why: String| Error::invalid(code, format!("cannot read {named}: {why}")).hint(HINT);
+    let file = host.open(named).map_err(|error| error.or_hint(HINT))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(failed("source_kind", "it is a directory".into()));
     }
@@ -45,14 +48,15 @@ fn of_file(named: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::HostPaths::Anywhere;
 
     #[test]
     fn exactly_one_of_both() {
         let some = || Some("x".to_owned());
-        assert_eq!(read("text", some(), None).unwrap(), "x");
+        let read = |text, file| super::read(&Anywhere, "text", text, file);
+        assert_eq!(read(some(), None).unwrap(), "x");
         for (text, file) in [(some(), some()), (None, None)] {
-            assert_eq!(read("text", text, file).unwrap_err().code, "conflict");
+            assert_eq!(read(text, file).unwrap_err().code, "conflict");
         }
     }
 
@@ -67,7 +71,7 @@ mod tests {
             (path(folder.path()), "source_kind"),
             (path(&binary), "source_io"),
         ] {
-            let error = read("text", None, file.clone()).unwrap_err();
+            let error = super::read(&Anywhere, "text", None, file.clone()).unwrap_err();
             assert_eq!(error.code, code);
             assert!(error.message.contains(&file.unwrap()));
         }

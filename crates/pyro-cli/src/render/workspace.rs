@@ -257,12 +257,13 @@ pub fn pruned(pruned: &Value) -> String {
         pruned["count"],
         bytes(&pruned["freed_bytes"])
     );
-    for id in pruned["deleted_workspace_ids"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let _ = writeln!(out, "- {}", id.as_str().unwrap_or_default());
+    for (what, field) in [
+        ("", "deleted_workspace_ids"),
+        ("exports of ", "deleted_export_ids"),
+    ] {
+        for id in pruned[field].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "- {what}{}", id.as_str().unwrap_or_default());
+        }
     }
     out
 }

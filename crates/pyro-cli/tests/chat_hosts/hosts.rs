@@ -18,6 +18,15 @@ pub enum Host {
 }
 
 impl Host {
+    /// Its name for pyro.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+            Self::OpenCode => "opencode",
+        }
+    }
+
     pub fn api(self) -> Api {
         match self {
             Self::ClaudeCode => Api::Messages,
@@ -64,38 +73,20 @@ impl Host {
     }
 
     pub fn connect(self, place: &Place, options: &[&str]) {
-        let pyro = env!("CARGO_BIN_EXE_pyro");
-        let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .parent()
-            .unwrap()
-            .join("test-cache");
-        let cache = format!("PYRO_ENVIRONMENT_CACHE_DIR={}", cache.display());
-        let state = format!("PYRO_STATE_DIR={}", place.home().join("state").display());
-        let words = match self {
-            Self::ClaudeCode => vec![
-                "claude", "mcp", "add", "pyro", "-s", "user", "--", pyro, "mcp", "serve",
-            ],
-            Self::Codex => vec![
-                "codex", "mcp", "add", "pyro", "--env", &cache, "--env", &state, "--", pyro, "mcp",
-                "serve",
-            ],
-            Self::OpenCode => {
-                let settings = self.settings(place);
-                let text = fs::read_to_string(&settings).unwrap();
-                let mut all = vec![pyro, "mcp", "serve"];
-                all.extend(options);
-                let entry = serde_json::json!({"type": "local", "command": all});
-                fs::write(
-                    settings,
-                    text.replace(r#""mcp": {"#, &format!(r#""mcp": {{ "pyro": {entry},"#)),
-                )
-                .unwrap();
-                return;
-            }
+        let words = [&["host", "connect", self.name()], options].concat();
+        place.pyro(&words, 60).stdout();
+    }
+
+    /// What its own command says of its servers.
+    pub fn listed(self, place: &Place) -> String {
+        let program = match self {
+            Self::ClaudeCode => "claude",
+            Self::Codex => "codex",
+            Self::OpenCode => "opencode",
         };
-        let mut command = place.command(words[0]);
-        command.args(&words[1..]).args(options);
-        place.run(command, 60).stdout();
+        let mut command = place.command(program);
+        command.args(["mcp", "list"]);
+        place.run(command, 60).stdout()
     }
 
     /// One prompt, without a person.
@@ -159,7 +150,9 @@ command = "true"
 enabled = false
 "#;
 
+/// The first line is what `OpenCode` itself adds when it is missing.
 const OPENCODE: &str = r#"{
+  "$schema": "https://opencode.ai/config.json",
   // mine
   "model": "fake/fake",
   "provider": {

@@ -11,9 +11,11 @@
 //! further than loopback: proxies of the hosts lead to the fake model.
 
 mod clients;
+mod host_files;
 mod hosts;
 mod http;
 mod installed;
+mod long_results;
 mod model;
 mod place;
 mod plugin_installs;

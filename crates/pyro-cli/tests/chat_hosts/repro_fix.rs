@@ -17,9 +17,12 @@ const PATCH: &str = "\
 ";
 
 /// What is called, in order; all but the first in the workspace `fix`.
-fn steps(output_path: &str, create: &Value) -> Vec<(&'static str, Value)> {
+fn steps(place: &Place) -> Vec<(&'static str, Value)> {
     vec![
-        ("workspace_create", create.clone()),
+        (
+            "workspace_create",
+            json!({"name": "fix", "seed_path": place.repository}),
+        ),
         ("workspace_file_list", json!({})),
         ("workspace_exec", json!({"command": "sh test.sh"})),
         ("workspace_patch_apply", json!({"patch": PATCH})),
@@ -27,7 +30,7 @@ fn steps(output_path: &str, create: &Value) -> Vec<(&'static str, Value)> {
         ("workspace_diff", json!({})),
         (
             "workspace_export",
-            json!({"patch": true, "output_path": output_path}),
+            json!({"patch": true, "output_path": "fix.patch"}),
         ),
         ("workspace_summary", json!({})),
         ("workspace_reset", json!({})),
@@ -50,11 +53,7 @@ fn script(host: Host, steps: &[(&'static str, Value)], results: &[Received]) -> 
 
 fn fixes(host: Host) {
     let place = Place::with_guests();
-    let create = json!({
-        "name": "fix", "environment": "debian:12", "seed_path": place.repository,
-    });
-    let output = place.home().join("fix.patch");
-    let steps = steps(output.to_str().unwrap(), &create);
+    let steps = steps(&place);
     let count = steps.len();
     let model = Model::start(host.api(), move |results| script(host, &steps, results));
     let place = place.behind(&model.url());
@@ -90,7 +89,8 @@ fn fixes(host: Host) {
     assert_eq!(passed.exit_code(), 0);
     passed.says(&["passed: 2 + 3 = 5"]);
     differs.says(&["-echo $(($1 + $2 + 1))\n+echo $(($1 + $2))\n"]);
-    exported.says(&[output.to_str().unwrap()]);
+    let output = exported.field("output_path");
+    let output = output.as_str().unwrap();
     summary.says(&["add.sh"]);
     reset.says(&["fix"]);
     assert_eq!(again.exit_code(), 1);
@@ -101,7 +101,7 @@ fn fixes(host: Host) {
 
     // The patch is good where the project is.
     let mut apply = place.command("git");
-    apply.arg("apply").arg(&output);
+    apply.args(["apply", output]);
     place.run(apply, 60).stdout();
     let mut test = place.command("sh");
     test.arg("test.sh");

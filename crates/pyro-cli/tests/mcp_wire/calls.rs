@@ -93,7 +93,7 @@ fn wrong_calls_name_what_would_be_right() {
         "{said}"
     );
     for (arguments, named) in [
-        (json!({ "workspace_id": "x", "comand": "true" }), "comand"),
+        (json!({ "workspace_id": "x", "command_line": "true" }), "command_line"),
         (
             json!({ "workspace_id": 7, "command": "true" }),
             "workspace_id",

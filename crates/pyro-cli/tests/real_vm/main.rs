@@ -13,6 +13,9 @@ mod firecracker;
 mod guest;
 mod machine;
 mod mcp;
+mod mcp_boundary;
+#[path = "../mcp_wire/mod.rs"]
+mod mcp_wire;
 mod output;
 mod places;
 mod prepare;

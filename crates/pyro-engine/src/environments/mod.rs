@@ -45,6 +45,14 @@ use installs::{Found, Manifest};
 use locks::{Lock, Partial};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Whether a name is in the catalog; touches no file.
+///
+/// # Errors
+/// `unknown_environment`, listing the known ones.
+pub fn known(name: &str) -> Result<()> {
+    catalog::find(name).map(drop)
+}
+
 /// Installed and installable environments.
 #[derive(Clone, Debug)]
 pub struct Environments {

@@ -14,6 +14,7 @@ mod gateway;
 pub mod log;
 mod resolvers;
 mod survey;
+mod within;
 
 pub use gateway::{Gateway, UplinkState};
 pub use pyro_gateway::namespace::run as gateway_process;

@@ -14,6 +14,7 @@ mod command_id;
 mod commands;
 pub mod disk;
 mod events;
+mod exports;
 pub mod files;
 mod journal;
 mod names;
@@ -42,6 +43,7 @@ pub use commands::{LIMIT_BYTES_RANGE, Logs, Look, NewCommand, PAGE_BYTES, WAIT_S
 use crate::Environments;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
+use crate::host_paths::HostPaths;
 use crate::layout::Layout;
 use crate::network::NetworkSpec;
 use crate::project::ProjectSource;
@@ -109,6 +111,7 @@ pub struct Filter {
 /// The workspaces of this user.
 pub struct Workspaces {
     layout: Layout,
+    host: HostPaths,
     store: Store,
 }
 
@@ -118,8 +121,16 @@ impl Workspaces {
     pub fn new(layout: &Layout) -> Self {
         Self {
             layout: layout.clone(),
+            host: HostPaths::Anywhere,
             store: Store::new(layout),
         }
+    }
+
+    /// The same for requests that reach only so far.
+    #[must_use]
+    pub fn within(mut self, host: HostPaths) -> Self {
+        self.host = host;
+        self
     }
 
     /// Makes and starts one.
@@ -138,11 +149,11 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<Workspace> {
         let mut record = Self::first_record(wanted)?;
-        let materials = secrets::read(&wanted.secrets)?;
+        let materials = secrets::read(&self.host, &wanted.secrets)?;
         secrets::check_network(&record.spec.network, &materials)?;
         environments.inspect(&wanted.environment)?;
         admission::admit(wanted.mem_mib)?;
-        let origin = Origin::find(wanted, &self.layout, events, cancel)?;
+        let origin = Origin::find(&self.host, wanted, &self.layout, events, cancel)?;
         for short in materials.iter().filter(|one| one.is_too_short()) {
             events.event(Event::Notice(format!(
                 "secret {} is too short to be taken out of text: under {} bytes",
@@ -284,6 +295,14 @@ impl Workspaces {
     /// `unknown_workspace`, `ambiguous_name`, `damaged_record`.
     pub fn status(&self, wanted: &str) -> Result<Workspace> {
         self.status_in(&self.store.find(wanted)?)
+    }
+
+    /// What the network of one is, as it was made; reads its record alone.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub fn network_of(&self, wanted: &str) -> Result<NetworkSpec> {
+        Ok(self.store.find(wanted)?.load()?.spec.network)
     }
 
     /// Changes name and labels.

@@ -197,7 +197,10 @@ pub struct PrunedWorkspaces {
     pub deleted_workspace_ids: Vec<String>,
     /// How many.
     pub count: usize,
-    /// Bytes their disks and snapshots took on the host.
+    /// Workspaces whose folder of exports went, sorted; they were gone before.
+    #[serde(default)]
+    pub deleted_export_ids: Vec<String>,
+    /// Bytes their disks, snapshots and exports took on the host.
     pub freed_bytes: u64,
     /// Whether they are still there: this was a rehearsal.
     pub dry_run: bool,

@@ -1,12 +1,12 @@
 //! Removing workspaces that nobody used for long.
 //!
-//! Owns: which ones are old; images of seeds that none has any more go with
-//! them. Refuses: one that runs; stopped ones only.
+//! Owns: which ones are old; images of seeds that none has any more, and what
+//! was exported of workspaces that are gone, go with them. Refuses: one that runs; stopped ones only.
 
-use super::Workspaces;
 use super::payloads::{PrunedWorkspaces, WorkspaceState};
 use super::seed::Baselines;
 use super::{Filter, unix_now};
+use super::{Workspaces, exports};
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ impl Workspaces {
         let mut pruned = PrunedWorkspaces {
             deleted_workspace_ids: Vec::new(),
             count: 0,
+            deleted_export_ids: Vec::new(),
             freed_bytes: 0,
             dry_run,
         };
@@ -40,6 +41,9 @@ impl Workspaces {
         }
         let unused = Duration::from_secs_f64(age_seconds);
         pruned.freed_bytes += Baselines::new(&self.layout).sweep(unused, dry_run);
+        let exports = exports::sweep(&self.layout.exports(), &self.store, unused, dry_run);
+        pruned.freed_bytes += exports.freed_bytes;
+        pruned.deleted_export_ids = exports.workspace_ids;
         pruned.deleted_workspace_ids.sort();
         pruned.count = pruned.deleted_workspace_ids.len();
         Ok(pruned)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// End a workspace and remove everything of it.
 ///
-/// Works whatever it does and however damaged it is.
+/// Works whatever it does and however damaged it is. What was exported stays.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceDeleteRequest {

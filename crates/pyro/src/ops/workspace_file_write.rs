@@ -55,7 +55,7 @@ impl Operation for WorkspaceFileWrite {
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
         let write = Write {
-            text: text_or_file::read("text", request.text, request.text_file)?,
+            text: text_or_file::read(&pyro.host, "text", request.text, request.text_file)?,
             path: request.path,
             replace: request.replace,
             expected_sha256: request.expected_sha256,

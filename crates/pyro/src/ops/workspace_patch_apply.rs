@@ -41,7 +41,7 @@ impl Operation for WorkspacePatchApply {
     type Response = PatchApplied;
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
-        let patch = text_or_file::read("patch", request.patch, request.patch_file)?;
+        let patch = text_or_file::read(&pyro.host, "patch", request.patch, request.patch_file)?;
         pyro.workspaces.apply_patch(
             &request.workspace_id,
             &patch,

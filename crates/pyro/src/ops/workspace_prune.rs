@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Delete stopped workspaces that nobody changed for long.
 ///
 /// One that runs is never deleted, however old it is. Images of seeds that no
-/// workspace has any more go as well, when nobody used them for so long.
+/// workspace has any more go as well, when nobody used them for so long, and so
+/// does what models exported of workspaces that are gone, when it is as old.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspacePruneRequest {

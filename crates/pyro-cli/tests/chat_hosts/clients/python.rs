@@ -14,11 +14,10 @@ fn works(kind: &str) {
     let mut given_up = step("workspace_exec", exec("echo begun; sleep 300"));
     given_up["seconds"] = json!(3);
     let steps = json!([
+        json!({"list": "prompts"}),
         step(
             "workspace_create",
-            json!({
-                "name": "py", "environment": "debian:12", "seed_path": place.repository,
-            })
+            json!({"name": "py", "seed_path": place.repository})
         ),
         step("workspace_exec", exec("sh test.sh")),
         given_up,
@@ -38,6 +37,8 @@ fn works(kind: &str) {
 
     let offered = Surface::Mode(Mode::ReproFix).tools().collect::<Vec<_>>();
     assert_eq!(tools(&seen), offered);
+    let prompts = json!(["repro-fix-loop", "parallel-workspaces"]);
+    assert_eq!(seen["prompts"], prompts, "{seen}");
     let [created, failed, stopped, left, status, deleted, gone] = &results(&seen)[..] else {
         panic!("{seen}");
     };

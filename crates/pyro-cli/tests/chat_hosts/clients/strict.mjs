@@ -24,7 +24,10 @@ const filled = (value) => {
 const results = [];
 for (const { tool, arguments: given } of JSON.parse(steps)) {
   try {
-    const result = await client.callTool({ name: tool, arguments: filled(given) });
+    const call = () => client.callTool({ name: tool, arguments: filled(given) });
+    let result = await call();
+    // What outlives its call is waited for by the same call, says its error.
+    while (result.isError && result.content[0].text.includes("code: still_running")) result = await call();
     const { isError = false, structuredContent: structured = null, content } = result;
     results.push({ tool, error: isError, structured, text: content.map((part) => part.text ?? "").join("\n") });
     if (structured) Object.assign(known, structured);

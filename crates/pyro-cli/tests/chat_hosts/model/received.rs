@@ -15,12 +15,11 @@ pub struct Received {
 }
 
 impl Received {
-    /// As JSON, without what is around it; none for text.
+    /// As JSON, without what is before it; none for text.
     fn object(&self) -> Option<Value> {
-        let text = self
-            .text
-            .get(self.text.find('{')?..=self.text.rfind('}')?)?;
-        serde_json::from_str(text).ok()
+        // Codex puts the time there.
+        let own = self.text.split_once("Output:\n");
+        serde_json::from_str(own.map_or(&*self.text, |(_, own)| own)).ok()
     }
 
     /// A field, as JSON has it or as `name: value`.
@@ -30,7 +29,7 @@ impl Received {
         }
         let start = format!("{name}: ");
         let found = self.text.lines().find_map(|line| line.strip_prefix(&start));
-        let found = found.unwrap_or_else(|| panic!("no {name} in {}", self.text));
+        let found = found.unwrap_or_else(|| panic!("no {name} in {:.3000}", self.text));
         serde_json::from_str(found).unwrap_or_else(|_| Value::from(found))
     }
 
@@ -40,13 +39,31 @@ impl Received {
             Some(object) => object["exit_code"].as_i64(),
             None => self.after("exit code ").and_then(|word| word.parse().ok()),
         };
-        code.unwrap_or_else(|| panic!("no exit code in {}", self.text))
+        code.unwrap_or_else(|| panic!("no exit code in {:.3000}", self.text))
+    }
+
+    /// Whether it says that its command still runs.
+    pub fn is_running(&self) -> bool {
+        match self.object() {
+            Some(object) => object["running"] == true,
+            None => self.text.starts_with("still running"),
+        }
+    }
+
+    /// By what its command is waited for.
+    pub fn command_id(&self) -> String {
+        let id = match self.object() {
+            Some(object) => object["command_id"].as_str().map(str::to_owned),
+            None => self.after("command_id ").map(str::to_owned),
+        };
+        id.unwrap_or_else(|| panic!("no command_id in {}", self.text))
     }
 
     /// The word that follows a text.
-    pub fn after(&self, text: &str) -> Option<&str> {
+    fn after(&self, text: &str) -> Option<&str> {
         let (_, rest) = self.text.split_once(text)?;
-        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next()
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .next()
     }
 
     /// That all of these are in it, as a reader of either form has them.
@@ -56,7 +73,11 @@ impl Received {
             strings(&object, &mut readable);
         }
         for part in parts {
-            assert!(readable.contains(part), "no {part:?} in {}", self.text);
+            assert!(
+                readable.contains(part),
+                "no {part:?} in {:.3000}",
+                self.text
+            );
         }
     }
 }

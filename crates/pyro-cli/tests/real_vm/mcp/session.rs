@@ -173,6 +173,8 @@ fn resources_show_files_logs_and_changes(host: &mut Host) {
 }
 
 fn a_machine_that_is_gone_comes_back_and_says_so(host: &mut Host, id: &str) {
+    // What only the guest's memory has is lost with its machine.
+    exec(host, "sync");
     let pid = supervisor(id).unwrap();
     let process = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();

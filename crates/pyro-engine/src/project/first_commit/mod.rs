@@ -22,6 +22,7 @@ mod pack;
 
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::host_paths::linkless;
 use objects::{Id, Object};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -180,9 +181,7 @@ fn cancelled() -> Error {
 
 /// Opens a file that nothing was put in place of.
 fn open(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    File::options().read(true).custom_flags(flags).open(path)
+    linkless::file(path)
 }
 
 type Named<'a> = (&'a Leaf, &'a Id);

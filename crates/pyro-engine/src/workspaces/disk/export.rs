@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{Shape, write};
+use crate::host_paths::Output;
 use crate::workspaces::Workspaces;
-use crate::workspaces::files::export::{place, warn};
+use crate::workspaces::files::export::warn;
 use crate::workspaces::files::new_file::NewFile;
 use pyro_proto::messages::files::GetArchive;
 use std::fs::File;
@@ -43,28 +44,40 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<DiskExported> {
+        let output = self.output(wanted, output)?;
         let stopped = self.stopped(wanted, cancel)?;
-        let output = place(output)?;
-        let parent = output.parent().unwrap_or(Path::new("/"));
+        self.export_stopped(&stopped, &output, events, cancel)
+            .map_err(|error| output.told(error))
+    }
+
+    fn export_stopped(
+        &self,
+        stopped: &Stopped,
+        output: &Output,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<DiskExported> {
+        let parent = output.parent();
         let tar = tempfile::tempfile_in(parent).map_err(Error::io("make a file in", parent))?;
-        phase(events, &stopped, "read");
-        let skipped = self.pack(&stopped, &tar, parent, events, cancel)?;
-        phase(events, &stopped, "write");
+        phase(events, stopped, "read");
+        let skipped = self.pack(stopped, &tar, parent, events, cancel)?;
+        phase(events, stopped, "write");
         let scratch = stopped.folder.scratch();
         let mut archive = Archive::look(tar, &scratch, Kept::Disk).map_err(refused)?;
         // It may hold what only its owner should read.
-        let new = NewFile::beside(&output, 0o600)?;
+        let new = NewFile::beside(output, 0o600)?;
         let shape = Shape::disk(stopped.record.spec.disk_mib << 20);
         let file = new.file();
         write(&mut archive, &shape, file, new.path(), events, cancel).map_err(refused)?;
-        file.sync_all().map_err(Error::io("write", &output))?;
-        let written = file.metadata().map_err(Error::io("read", &output))?;
-        let found_secrets = self.secrets(&stopped.folder)?.in_disk(file, &output)?;
-        new.appear(&output)?;
-        warn(&found_secrets, &output, events);
+        let path = &output.path;
+        file.sync_all().map_err(Error::io("write", path))?;
+        let written = file.metadata().map_err(Error::io("read", path))?;
+        let found_secrets = self.secrets(&stopped.folder)?.in_disk(file, path)?;
+        new.appear(output)?;
+        warn(&found_secrets, output, events);
         Ok(DiskExported {
             workspace_id: stopped.folder.id.clone(),
-            output_path: output.display().to_string(),
+            output_path: path.display().to_string(),
             disk_format: FORMAT.into(),
             bytes_written: written.len(),
             allocated_bytes: written.blocks() * 512,

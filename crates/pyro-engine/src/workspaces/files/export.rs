@@ -5,9 +5,8 @@
 //!   diff -----------------------------------> a file beside the output ---------------rename--> output
 //! ```
 //!
-//! Owns: where an output may be, and that it appears whole or not at all.
-//! Refuses: anything that exists, and the inside of a `.git`: a hook there
-//! would run on the host.
+//! Owns: that an output appears whole or not at all. Refuses: deciding where
+//! it may be ([`crate::host_paths`]).
 
 use super::diff::{DiffForm, DiffRequest};
 use super::new_file::NewFile;
@@ -19,12 +18,12 @@ use crate::diff::Diff;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::guest::files::asks;
-use crate::layout::expand_home;
+use crate::host_paths::{Output, exists, is_in_git};
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
 use crate::workspaces::secrets::FoundSecrets;
 use pyro_proto::messages::files::{FileKind, GetArchive};
-use pyro_proto::path::WORKSPACE;
+use pyro_proto::path::{PathText, WORKSPACE};
 use rustix::fs::{CWD, RenameFlags};
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
@@ -37,8 +36,8 @@ impl Workspaces {
     /// must not exist.
     ///
     /// # Errors
-    /// `invalid_output`, `output_exists`, `output_in_git`, `invalid_path`,
-    /// `file_not_found`, `file_kind`, `guest_reply`, `no_space`; those of
+    /// `invalid_output`, `output_exists`, `output_in_git`, `path_not_allowed`,
+    /// `source_in_git`, `invalid_path`, `file_not_found`, `file_kind`, `guest_reply`, `no_space`; those of
     /// [`Workspaces::exec`]. Nothing is left then.
     pub fn export(
         &self,
@@ -49,8 +48,27 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<Exported> {
         let source = path(from)?;
-        let output = place(output)?;
-        let parent = output.parent().unwrap_or(Path::new("/"));
+        if !self.host.takes_git() && is_in_git(Path::new(from)) {
+            return Err(Error::invalid(
+                "source_in_git",
+                format!("{from} is inside of a .git, which tools do not take out"),
+            )
+            .hint("export the patch, or the files themselves"));
+        }
+        let output = self.output(wanted, output)?;
+        self.export_to(wanted, &source, &output, events, cancel)
+            .map_err(|error| output.told(error))
+    }
+
+    fn export_to(
+        &self,
+        wanted: &str,
+        source: &PathText,
+        output: &Output,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Exported> {
+        let parent = output.parent();
         let mut archive =
             tempfile::tempfile_in(parent).map_err(Error::io("make a file in", parent))?;
         let request = GetArchive {
@@ -74,23 +92,29 @@ impl Workspaces {
         let staging = Staging::beside(parent)?;
         let whole = staging.path().join("content");
         std::fs::create_dir(&whole).map_err(Error::io("create", &whole))?;
-        let unpacked = unpack::unpack(&mut archive, &whole)?;
+        let unpacked = unpack::unpack(&mut archive, &whole, self.host.takes_git())?;
         let made = match packed.kind {
             FileKind::Directory => whole,
             _ => only_member(&whole)?,
         };
         let secrets = self.secrets(&self.store.folder(&workspace.workspace_id))?;
         let found_secrets = secrets.in_files(&made)?;
-        appear(&made, &output)?;
-        warn(&found_secrets, &output, events);
+        appear(&made, output)?;
+        warn(&found_secrets, output, events);
+        if unpacked.left_out > 0 {
+            events.event(Event::Notice(format!(
+                "what is in a .git was left out (names: {}); export the patch to take changes out",
+                unpacked.left_out
+            )));
+        }
         let exported = Exported {
             workspace_id: workspace.workspace_id.clone(),
-            workspace_path: asked(&source),
-            output_path: output.display().to_string(),
+            workspace_path: asked(source),
+            output_path: output.path.display().to_string(),
             artifact_type: packed.kind.into(),
             entry_count: unpacked.entry_count,
             bytes_written: unpacked.bytes_written,
-            skipped: packed.skipped_special,
+            skipped: packed.skipped_special + unpacked.left_out,
             found_secrets,
             execution_mode: workspace.execution_mode,
         };
@@ -100,6 +124,12 @@ impl Workspaces {
 }
 
 impl Workspaces {
+    /// Where an output of a workspace goes.
+    pub(in crate::workspaces) fn output(&self, wanted: &str, output: &str) -> Result<Output> {
+        let id = || Ok(self.store.find(wanted)?.id);
+        self.host.output(output, id)
+    }
+
     /// Writes the patch of what changed, at and below `from` or everywhere,
     /// to `output`, which must not exist.
     ///
@@ -115,7 +145,7 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<Exported> {
         let source = path(from.unwrap_or(WORKSPACE))?;
-        let output = place(output)?;
+        let output = self.output(wanted, output)?;
         let request = DiffRequest {
             paths: vec![asked(&source)],
             form: DiffForm::Patch,
@@ -124,7 +154,7 @@ impl Workspaces {
         let diff = &told.diff;
         let secrets = self.secrets(&self.store.folder(&told.workspace_id))?;
         let found_secrets = secrets.in_bytes(diff.patch.as_bytes());
-        write_new(&output, diff.patch.as_bytes())?;
+        write_new(&output, diff.patch.as_bytes()).map_err(|error| output.told(error))?;
         warn(&found_secrets, &output, events);
         if let Some(notice) = not_whole(diff) {
             events.event(Event::Notice(notice));
@@ -133,7 +163,7 @@ impl Workspaces {
         let exported = Exported {
             workspace_id: told.workspace_id,
             workspace_path: asked(&source),
-            output_path: output.display().to_string(),
+            output_path: output.path.display().to_string(),
             artifact_type: ArtifactType::File,
             entry_count: diff.summary.text_patched as u64,
             bytes_written: diff.patch.len() as u64,
@@ -147,19 +177,19 @@ impl Workspaces {
 }
 
 /// Who exports secrets should know.
-pub(in crate::workspaces) fn warn(found: &FoundSecrets, output: &Path, events: &dyn EventSink) {
-    if let Some(notice) = found.notice(&output.display().to_string()) {
+pub(in crate::workspaces) fn warn(found: &FoundSecrets, output: &Output, events: &dyn EventSink) {
+    if let Some(notice) = found.notice(&output.path.display().to_string()) {
         events.event(Event::Notice(notice));
     }
 }
 
 /// A file that must not exist, whole or not at all.
-pub(in crate::workspaces) fn write_new(output: &Path, bytes: &[u8]) -> Result<()> {
+pub(in crate::workspaces) fn write_new(output: &Output, bytes: &[u8]) -> Result<()> {
     // What a redirection of the shell would make.
     let new = NewFile::beside(output, 0o666)?;
     new.file()
         .write_all(bytes)
-        .map_err(Error::io("write", output))?;
+        .map_err(Error::io("write", &output.path))?;
     new.appear(output)
 }
 
@@ -186,66 +216,13 @@ fn not_whole(diff: &Diff) -> Option<String> {
 }
 
 /// Gives a finished output its name, unless somebody else took it.
-pub(in crate::workspaces) fn appear(made: &Path, output: &Path) -> Result<()> {
-    rustix::fs::renameat_with(CWD, made, CWD, output, RenameFlags::NOREPLACE).map_err(|error| {
-        match error {
-            rustix::io::Errno::EXIST => exists(output),
-            error => Error::io("rename into place", output)(error.into()),
-        }
-    })
-}
-
-pub(super) fn exists(output: &Path) -> Error {
-    Error::runtime(
-        "output_exists",
-        format!("{} exists already", output.display()),
+pub(in crate::workspaces) fn appear(made: &Path, output: &Output) -> Result<()> {
+    rustix::fs::renameat_with(CWD, made, CWD, output.made(), RenameFlags::NOREPLACE).map_err(
+        |error| match error {
+            rustix::io::Errno::EXIST => exists(&output.path),
+            error => Error::io("rename into place", &output.path)(error.into()),
+        },
     )
-    .hint("name a path that does not exist")
-}
-
-/// The output's absolute path, its parents made and their links resolved.
-pub(in crate::workspaces) fn place(output: &str) -> Result<PathBuf> {
-    let invalid = |why: &str| {
-        Error::invalid("invalid_output", format!("the output {output:?} {why}"))
-            .hint("name a path on this host that does not exist yet")
-    };
-    if output.trim().is_empty() {
-        return Err(invalid("is blank"));
-    }
-    let expanded = expand_home(output);
-    let absolute = std::path::absolute(&expanded).map_err(Error::io("resolve", &expanded))?;
-    let name = absolute
-        .file_name()
-        .ok_or_else(|| invalid("has no name"))?
-        .to_owned();
-    let parent = absolute.parent().ok_or_else(|| invalid("has no name"))?;
-    // Before anything is made there; links may lead there, too.
-    not_in_git(&absolute)?;
-    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-    let parent = parent
-        .canonicalize()
-        .map_err(Error::io("resolve", parent))?;
-    let output = parent.join(name);
-    not_in_git(&output)?;
-    // A dangling link exists as well.
-    if output.symlink_metadata().is_ok() {
-        return Err(exists(&output));
-    }
-    Ok(output)
-}
-
-fn not_in_git(path: &Path) -> Result<()> {
-    let inside = path
-        .components()
-        .any(|part| part.as_os_str().eq_ignore_ascii_case(".git"));
-    if inside {
-        return Err(Error::invalid(
-            "output_in_git",
-            format!("{} is inside of a .git", path.display()),
-        )
-        .hint("export beside the repository, look at it, then copy it in"));
-    }
-    Ok(())
 }
 
 fn only_member(folder: &Path) -> Result<PathBuf> {
@@ -266,27 +243,6 @@ fn only_member(folder: &Path) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use crate::diff::{Change, Content, Side, diff};
-
-    #[test]
-    fn an_output_is_new_and_outside_of_git() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        std::fs::create_dir_all(folder.path().join("r/.git")).unwrap();
-        std::os::unix::fs::symlink("none", folder.path().join("dangling")).unwrap();
-        std::os::unix::fs::symlink("r/.git", folder.path().join("into")).unwrap();
-        assert!(place(&at("a/b")).unwrap().ends_with("a/b"));
-        for (output, code) in [
-            (String::new(), "invalid_output"),
-            ("/".into(), "invalid_output"),
-            (at("dangling"), "output_exists"),
-            (at("r"), "output_exists"),
-            (at("r/.git/hooks/x"), "output_in_git"),
-            (at("r/.GIT/x"), "output_in_git"),
-            (at("into/x"), "output_in_git"),
-        ] {
-            assert_eq!(place(&output).unwrap_err().code, code, "{output}");
-        }
-    }
 
     #[test]
     fn what_a_patch_does_not_bring_is_said() {

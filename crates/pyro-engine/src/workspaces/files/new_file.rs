@@ -4,8 +4,9 @@
 //! when its maker is killed; where the file system has none, a hidden one.
 //! Refuses: taking the place of anything.
 
-use super::export::{appear, exists};
+use super::export::appear;
 use crate::error::{Error, Result};
+use crate::host_paths::{Output, exists};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;
@@ -23,8 +24,8 @@ impl NewFile {
     ///
     /// # Errors
     /// `no_space`, `read_only`, `io`.
-    pub(in crate::workspaces) fn beside(output: &Path, mode: u32) -> Result<Self> {
-        let parent = output.parent().unwrap_or(Path::new("/"));
+    pub(in crate::workspaces) fn beside(output: &Output, mode: u32) -> Result<Self> {
+        let parent = output.parent();
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         if let Ok(file) = rustix::fs::open(parent, flags, Mode::from_raw_mode(mode)) {
             let file = File::from(file);
@@ -62,40 +63,43 @@ impl NewFile {
     ///
     /// # Errors
     /// `output_exists`, `io`.
-    pub(in crate::workspaces) fn appear(self, output: &Path) -> Result<()> {
+    pub(in crate::workspaces) fn appear(self, output: &Output) -> Result<()> {
         if let Some(hidden) = self.hidden {
             appear(&hidden, output)?;
             let _ = hidden.keep();
             return Ok(());
         }
-        rustix::fs::linkat(CWD, &self.path, CWD, output, AtFlags::SYMLINK_FOLLOW).map_err(|error| {
-            match error {
-                rustix::io::Errno::EXIST => exists(output),
-                error => Error::io("give its name to", output)(error.into()),
-            }
-        })
+        rustix::fs::linkat(CWD, &self.path, CWD, output.made(), AtFlags::SYMLINK_FOLLOW).map_err(
+            |error| match error {
+                rustix::io::Errno::EXIST => exists(&output.path),
+                error => Error::io("give its name to", &output.path)(error.into()),
+            },
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host_paths::HostPaths;
     use std::io::Write;
 
     #[test]
     fn it_is_seen_when_it_is_whole_and_replaces_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let output = dir.path().join("out");
+        let place = HostPaths::Anywhere.output(&output.display().to_string(), || unreachable!());
+        let place = place.unwrap();
         let names = || std::fs::read_dir(dir.path()).unwrap().count();
-        let new = NewFile::beside(&output, 0o600).unwrap();
+        let new = NewFile::beside(&place, 0o600).unwrap();
         new.file().write_all(b"whole").unwrap();
         assert_eq!(std::fs::read(new.path()).unwrap(), b"whole");
         assert!(!output.exists());
-        new.appear(&output).unwrap();
+        new.appear(&place).unwrap();
         assert_eq!(std::fs::read(&output).unwrap(), b"whole");
-        let second = NewFile::beside(&output, 0o600).unwrap();
-        assert_eq!(second.appear(&output).unwrap_err().code, "output_exists");
-        drop(NewFile::beside(&output, 0o600).unwrap());
+        let second = NewFile::beside(&place, 0o600).unwrap();
+        assert_eq!(second.appear(&place).unwrap_err().code, "output_exists");
+        drop(NewFile::beside(&place, 0o600).unwrap());
         assert_eq!(names(), 1);
     }
 }

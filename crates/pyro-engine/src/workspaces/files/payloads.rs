@@ -188,8 +188,8 @@ pub struct Exported {
     pub entry_count: u64,
     /// Bytes of regular files, or of the patch.
     pub bytes_written: u64,
-    /// Sockets, devices and FIFOs that were left out; of a patch, changes that
-    /// are not in it.
+    /// Sockets, devices and FIFOs that were left out, for a model also what is
+    /// in a `.git`; of a patch, changes that are not in it.
     pub skipped: u64,
     /// Secrets of the workspace that are in it, as they are.
     #[serde(default)]

@@ -18,13 +18,13 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::guest::files::asks;
+use crate::host_paths::linkless;
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
 use crate::workspaces::seed::{Kind, Source};
 use pyro_proto::messages::files::PutArchive;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, Write};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Content as a tar.
@@ -53,9 +53,9 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<Synced> {
         let destination = path(dest)?;
+        let source = Source::find(&self.host, source)?;
         // Before the packing, which may take long.
         self.status(wanted)?;
-        let source = Source::find(source)?;
         let mut packed = packed(&source, &self.layout.state)?;
         let request = PutArchive {
             destination: destination.clone(),
@@ -165,21 +165,33 @@ fn below(
     name: &Path,
     skipped: &mut u64,
 ) -> Result<()> {
-    let listed = std::fs::read_dir(folder).and_then(|listed| listed.collect::<Result<Vec<_>, _>>());
+    let listed = linkless::entries(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut entries = listed.map_err(Error::io("list", folder))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
-        let (from, to) = (entry.path(), name.join(entry.file_name()));
-        let kind = entry.file_type().map_err(Error::io("read", &from))?;
-        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
-            *skipped += 1;
-            continue;
-        }
-        builder
-            .append_path_with_name(&from, &to)
-            .map_err(Error::io("pack", &from))?;
+        let (from, to) = (folder.join(entry.file_name()), name.join(entry.file_name()));
+        let failed = || Error::io("pack", &from);
+        // Beside the open folder: no way is looked up again.
+        let found = entry.metadata().map_err(failed())?;
+        let kind = found.file_type();
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&found);
+        header.set_size(0);
         if kind.is_dir() {
+            builder
+                .append_data(&mut header, &to, std::io::empty())
+                .map_err(failed())?;
             below(builder, &from, &to, skipped)?;
+        } else if kind.is_symlink() {
+            let target = linkless::target(&from).map_err(failed())?;
+            builder
+                .append_link(&mut header, &to, target)
+                .map_err(failed())?;
+        } else if kind.is_file() {
+            let mut file = linkless::file(&from).map_err(failed())?;
+            builder.append_file(&to, &mut file).map_err(failed())?;
+        } else {
+            *skipped += 1;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::host_paths::is_in_git;
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{Read, Seek};
@@ -30,6 +31,8 @@ pub(super) struct Unpacked {
     pub entry_count: u64,
     /// Bytes of regular files.
     pub bytes_written: u64,
+    /// Members in a `.git`, where those are left out.
+    pub left_out: u64,
 }
 
 fn refused(why: impl std::fmt::Display) -> Error {
@@ -40,11 +43,13 @@ fn refused(why: impl std::fmt::Display) -> Error {
     .hint("something in the guest may have replaced its agent; use a fresh guest")
 }
 
-/// Unpacks `archive` below `folder`, which exists and is empty.
+/// Unpacks `archive` below `folder`, which exists and is empty. Without
+/// `git`, what is in a `.git` stays out: its configuration and hooks would run
+/// when somebody looks at the folder with git.
 ///
 /// # Errors
 /// `guest_reply` for what is refused; `no_space`, `io` naming the path.
-pub(super) fn unpack(archive: &mut File, folder: &Path) -> Result<Unpacked> {
+pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unpacked> {
     look(archive)?;
     archive
         .rewind()
@@ -56,6 +61,10 @@ pub(super) fn unpack(archive: &mut File, folder: &Path) -> Result<Unpacked> {
     for entry in archive.entries().map_err(refused)? {
         let mut entry = entry.map_err(refused)?;
         let name = safe(&entry.path_bytes())?;
+        if !git && is_in_git(&name) {
+            done.left_out += 1;
+            continue;
+        }
         let path = folder.join(&name);
         let mode = entry.header().mode().map_err(refused)? & 0o777;
         match entry.header().entry_type() {
@@ -160,7 +169,7 @@ mod tests {
         members: &[(&str, EntryType, &str, &str)],
     ) -> (tempfile::TempDir, Result<Unpacked>) {
         let folder = tempfile::tempdir().unwrap();
-        let done = unpack(&mut archive(members), folder.path());
+        let done = unpack(&mut archive(members), folder.path(), true);
         (folder, done)
     }
 
@@ -182,6 +191,23 @@ mod tests {
             std::fs::read_link(folder.path().join("d/l")).unwrap(),
             Path::new("../../etc/passwd")
         );
+    }
+
+    #[test]
+    fn a_repository_stays_out_where_it_shall() {
+        let members = [
+            ("d", EntryType::Directory, "", ""),
+            ("d/.git", EntryType::Directory, "", ""),
+            ("d/.git/config", EntryType::Regular, "", "[core]"),
+            ("d/.GIT", EntryType::Symlink, "elsewhere", ""),
+            ("d/.gitignore", EntryType::Regular, "", "x"),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let done = unpack(&mut archive(&members), folder.path(), false).unwrap();
+        assert_eq!((done.entry_count, done.left_out), (2, 3));
+        let names = std::fs::read_dir(folder.path().join("d")).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [".gitignore"]);
     }
 
     #[test]

@@ -7,13 +7,10 @@
 use super::brokered;
 use super::{MAX_SECRET_BYTES, MAX_SECRETS, MAX_TOTAL_BYTES, SourceKind, WorkspaceSecret};
 use crate::error::{Error, Result};
-use crate::layout::expand_home;
+use crate::host_paths::HostPaths;
 use crate::redact::Redactor;
 use pyro_proto::messages::secrets::is_secret_name;
-use rustix::fs::{Mode, OFlags};
-use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
 /// A secret to be kept.
 #[derive(Clone)]
@@ -64,8 +61,8 @@ impl Material {
 ///
 /// # Errors
 /// `invalid_secret` naming it; `source_missing`, `source_kind`, `source_io`
-/// naming its file.
-pub fn read(wanted: &[NewSecret]) -> Result<Vec<Material>> {
+/// naming its file; `path_not_allowed`.
+pub fn read(host: &HostPaths, wanted: &[NewSecret]) -> Result<Vec<Material>> {
     if wanted.len() > MAX_SECRETS {
         return Err(refused(format!(
             "{} secrets were given, at most {MAX_SECRETS} are allowed",
@@ -83,7 +80,7 @@ pub fn read(wanted: &[NewSecret]) -> Result<Vec<Material>> {
         if read.iter().any(|other| other.secret.name == new.name) {
             return Err(refused(format!("secret {} is given twice", new.name)));
         }
-        read.push(one(new)?);
+        read.push(one(host, new)?);
     }
     let total: usize = read.iter().map(|material| material.value.len()).sum();
     if total > MAX_TOTAL_BYTES {
@@ -101,7 +98,7 @@ fn refused(why: String) -> Error {
     ))
 }
 
-fn one(new: &NewSecret) -> Result<Material> {
+fn one(host: &HostPaths, new: &NewSecret) -> Result<Material> {
     let (value, source_kind) = match &new.source {
         Source::Value(value) => (value.clone(), SourceKind::Literal),
         Source::Variable(variable) => {
@@ -114,7 +111,7 @@ fn one(new: &NewSecret) -> Result<Material> {
             })?;
             (value.into_vec(), SourceKind::Literal)
         }
-        Source::File(path) => (of_file(path)?, SourceKind::File),
+        Source::File(path) => (of_file(host, path)?, SourceKind::File),
     };
     if value.is_empty() {
         return Err(refused(format!(
@@ -143,16 +140,16 @@ fn one(new: &NewSecret) -> Result<Material> {
     })
 }
 
-fn of_file(named: &str) -> Result<Vec<u8>> {
-    let path = expand_home(named);
-    let failed = |code, why: &str| {
-        Error::invalid(code, format!("cannot read {}: {why}", path.display()))
-            .hint("name a regular file of this host with the value of the secret")
-    };
+fn of_file(host: &HostPaths, named: &str) -> Result<Vec<u8>> {
+    const HINT: &str = "name a regular file of this host with the value of the secret";
+    let failed =
+        |code, why: &str| Error::invalid(code, format!("cannot read {named}: {why}")).hint(HINT);
     if named.trim().is_empty() {
         return Err(failed("source_missing", "the path is blank"));
     }
-    let file = open(&path).map_err(|error| failed("source_missing", &error.to_string()))?;
+    let file = host
+        .open_at_once(named)
+        .map_err(|error| error.or_hint(HINT))?;
     let kind = file.metadata().map(|metadata| metadata.is_file());
     if !kind.is_ok_and(|is_file| is_file) {
         return Err(failed("source_kind", "it is no regular file"));
@@ -163,10 +160,4 @@ fn of_file(named: &str) -> Result<Vec<u8>> {
         .read_to_end(&mut value)
         .map_err(|error| failed("source_io", &error.to_string()))?;
     Ok(value)
-}
-
-/// Without waiting for the writer of a FIFO.
-fn open(path: &Path) -> std::io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }

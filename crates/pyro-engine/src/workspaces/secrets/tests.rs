@@ -2,7 +2,12 @@
 
 use super::*;
 use crate::Layout;
+use crate::host_paths::HostPaths;
 use crate::workspaces::tests::record;
+
+fn read(wanted: &[NewSecret]) -> Result<Vec<Material>> {
+    super::read(&HostPaths::Anywhere, wanted)
+}
 
 fn given(name: &str, value: &[u8]) -> NewSecret {
     NewSecret {

@@ -7,13 +7,14 @@
 use crate::error::{Error, Result};
 use crate::ext4_image::tree::{File as Inode, Meta, Node, Tree};
 use crate::ext4_image::{Contents, Fill};
+use crate::host_paths::linkless;
 use crate::start::disk_copy::next_data;
 use pyro_proto::tar::{Map, Piece};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Smaller files are not worth a look for holes.
@@ -118,12 +119,12 @@ impl Walk {
     }
 
     fn below(&mut self, folder: &Path, name: &mut Vec<u8>) -> Result<()> {
-        let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let listed = linkless::entries(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = listed.map_err(failed("list", folder))?;
         // The image must not depend on the order of the folder.
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
-            let path = entry.path();
+            let path = folder.join(entry.file_name());
             let length = name.len();
             if length > 0 {
                 name.push(b'/');
@@ -142,7 +143,7 @@ impl Walk {
         let node = if kind.is_dir() {
             Node::Folder(self.meta(found))
         } else if kind.is_symlink() {
-            let target = std::fs::read_link(path).map_err(failed("read", path))?;
+            let target = linkless::target(path).map_err(failed("read", path))?;
             Node::Symlink(
                 self.meta(found),
                 target.into_os_string().as_bytes().to_vec(),
@@ -211,7 +212,7 @@ pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Er
 
 /// Where the data of a sparse file is.
 fn holes(path: &Path, size: u64) -> Result<Map> {
-    let file = File::open(path).map_err(failed("open", path))?;
+    let file = linkless::file(path).map_err(failed("open", path))?;
     let mut map = Map::default();
     let mut offset = 0;
     while let Some((begin, end)) = next_data(&file, offset, size).map_err(failed("read", path))? {
@@ -240,12 +241,7 @@ impl Contents for Walked {
     fn each(&mut self, fill: &mut Fill<'_>) -> Result<()> {
         for (number, found) in self.files.iter().enumerate() {
             let inode = &self.tree.files()[number];
-            // Of a pipe that came in its place it would wait for the other end.
-            let opened = File::options()
-                .read(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(&found.path);
-            let file = opened.map_err(failed("open", &found.path))?;
+            let file = linkless::file(&found.path).map_err(failed("open", &found.path))?;
             let same = |file: &File| {
                 file.metadata()
                     .is_ok_and(|now| Stat::from(&now) == found.stat)

@@ -12,6 +12,7 @@
 
 use super::directory::failed;
 use crate::error::Result;
+use crate::host_paths::linkless;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -138,12 +139,12 @@ struct Folder {
 
 fn folder(path: &Path) -> Result<Folder> {
     let mut entries: Vec<(OsString, Metadata)> = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed("list", path))? {
+    for entry in linkless::entries(path).map_err(failed("list", path))? {
         let entry = entry.map_err(failed("list", path))?;
         // Beside the open folder: no way is looked up again.
         let found = entry
             .metadata()
-            .map_err(|error| failed("read", &entry.path())(error))?;
+            .map_err(|error| failed("read", &path.join(entry.file_name()))(error))?;
         entries.push((entry.file_name(), found));
     }
     // The same whatever order the file system lists it in.
@@ -186,7 +187,7 @@ mod tests {
     use super::*;
 
     fn print(root: &Path) -> [u8; 32] {
-        look(root).unwrap().print
+        look(&root.canonicalize().unwrap()).unwrap().print
     }
 
     #[test]

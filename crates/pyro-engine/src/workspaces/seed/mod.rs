@@ -335,6 +335,10 @@ impl Baseline {
 
 /// A folder that goes with its maker, or with the next sweep.
 fn partial_folder(within: &Path) -> Result<PartialFolder> {
+    // What is in it is read by paths without links.
+    let within = &within
+        .canonicalize()
+        .map_err(Error::io("resolve", within))?;
     let folder = tempfile::Builder::new()
         .prefix(PARTIAL)
         .tempdir_in(within)

@@ -7,6 +7,7 @@ use super::{Baseline, Kind, Source};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use crate::events::EventSink;
+use crate::host_paths::HostPaths;
 use crate::layout::Layout;
 use crate::project::address::Address;
 use crate::project::mirror::{Commit, Mirrors};
@@ -44,6 +45,7 @@ impl Origin {
     /// `conflict`; those of [`Source::find`], [`tracked::head`] and
     /// [`Mirrors::commit`].
     pub fn find(
+        host: &HostPaths,
         wanted: &NewWorkspace,
         layout: &Layout,
         events: &dyn EventSink,
@@ -64,7 +66,7 @@ impl Origin {
             )
             .hint("give one of --seed-path, --project-path and --repo-url"));
         }
-        Ok(Some(Self::Manual(Source::find(path)?)))
+        Ok(Some(Self::Manual(Source::find(host, path)?)))
     }
 
     pub(super) fn of_project(

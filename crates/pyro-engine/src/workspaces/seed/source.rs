@@ -4,7 +4,7 @@
 //! reading an archive's members; whoever needs them does.
 
 use crate::error::{Error, Result};
-use crate::layout::expand_home;
+use crate::host_paths::{HostPaths, linkless};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -48,16 +48,9 @@ impl Source {
     /// Looks at a path as a person writes it.
     ///
     /// # Errors
-    /// `source_missing`, `source_kind`.
-    pub fn find(text: &str) -> Result<Self> {
-        let expanded = expand_home(text);
-        let path = expanded.canonicalize().map_err(|error| {
-            Error::invalid(
-                "source_missing",
-                format!("cannot find the source {}: {error}", expanded.display()),
-            )
-            .hint(HINT)
-        })?;
+    /// `source_missing`, `source_kind`, `path_not_allowed`.
+    pub fn find(host: &HostPaths, text: &str) -> Result<Self> {
+        let path = host.find(text).map_err(|error| error.or_hint(HINT))?;
         let kind = kind(&path).ok_or_else(|| {
             Error::invalid(
                 "source_kind",
@@ -74,7 +67,7 @@ impl Source {
     /// # Errors
     /// `io` naming the archive, `bad_archive` when its compression is damaged.
     pub fn tar(&self, folder: &Path) -> Result<File> {
-        let file = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        let file = linkless::file(&self.path).map_err(Error::io("open", &self.path))?;
         let input = BufReader::new(&file);
         match self.kind {
             Kind::Directory | Kind::Tar => Ok(file),

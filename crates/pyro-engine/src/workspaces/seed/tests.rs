@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::NoEvents;
+use crate::host_paths::HostPaths;
 use crate::start::e2fs_tool;
 
 pub(super) struct Desk {
@@ -33,7 +34,7 @@ impl Desk {
     }
 
     pub fn ensure(&self, name: &str) -> Result<Baseline> {
-        let source = Source::find(self.path(name).to_str().unwrap())?;
+        let source = Source::find(&HostPaths::Anywhere, self.path(name).to_str().unwrap())?;
         self.baselines
             .ensure(&Origin::Manual(source), &NoEvents, &Cancel::default())
     }

@@ -16,6 +16,7 @@ use super::directory::{Walk, Walked};
 use crate::error::{Error, Result};
 use crate::events::Cancel;
 use crate::ext4_image::tree::{Meta, Node};
+use crate::host_paths::linkless;
 use crate::project::FALLBACKS;
 use crate::project::first_commit::{self, Content, Leaf};
 use crate::project::listing::{Entry, Kind};
@@ -275,7 +276,7 @@ impl Looked {
     fn leaf(&self, entry: &Entry, found: &Metadata, time: Option<(i64, u32)>) -> Result<Leaf> {
         let from = beneath(&self.root, &entry.path);
         let content = if found.is_symlink() {
-            let target = std::fs::read_link(&from).map_err(|error| unreadable(&from, error))?;
+            let target = linkless::target(&from).map_err(|error| unreadable(&from, error))?;
             Content::Link(target.into_os_string().into_encoded_bytes())
         } else {
             Content::File {

@@ -43,7 +43,8 @@ impl Workspaces {
         cancel: &Cancel,
     ) -> Result<WorkspaceSummary> {
         let folder = self.store.find(wanted)?;
-        let output = html.map(export::place).transpose()?;
+        let output = html.map(|html| self.host.output(html, || Ok(folder.id.clone())));
+        let output = output.transpose()?;
         let workspace = self.at_rest(&folder)?;
         let (commands, unreadable_commands) = commands::as_of_now(&folder, workspace.reset_count)?;
         let redactor = self.secrets(&folder)?.redactor();
@@ -68,8 +69,9 @@ impl Workspaces {
                 written: &|entry, stream| journal::excerpt(&folder, entry, stream, SHOWN_BYTES),
                 made_at: unix_now(),
             };
-            export::write_new(&output, page::html(&page).as_bytes())?;
-            summary.html_path = Some(output.display().to_string());
+            export::write_new(&output, page::html(&page).as_bytes())
+                .map_err(|error| output.told(error))?;
+            summary.html_path = Some(output.path.display().to_string());
         }
         Ok(summary)
     }
