@@ -17,12 +17,9 @@ const PATCH: &str = "\
 ";
 
 /// What is called, in order; all but the first in the workspace `fix`.
-fn steps(place: &Place) -> Vec<(&'static str, Value)> {
+fn steps() -> Vec<(&'static str, Value)> {
     vec![
-        (
-            "workspace_create",
-            json!({"name": "fix", "seed_path": place.repository}),
-        ),
+        ("workspace_create", json!({"name": "fix"})),
         ("workspace_file_list", json!({})),
         ("workspace_exec", json!({"command": "sh test.sh"})),
         ("workspace_patch_apply", json!({"patch": PATCH})),
@@ -53,7 +50,7 @@ fn script(host: Host, steps: &[(&'static str, Value)], results: &[Received]) -> 
 
 fn fixes(host: Host) {
     let place = Place::with_guests();
-    let steps = steps(&place);
+    let steps = steps();
     let count = steps.len();
     let model = Model::start(host.api(), move |results| script(host, &steps, results));
     let place = place.behind(&model.url());
@@ -63,7 +60,11 @@ fn fixes(host: Host) {
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
 
     // Not behind a search, where Claude Code puts tools otherwise.
-    for tool in ["workspace_create", "workspace_exec", "workspace_patch_apply"] {
+    for tool in [
+        "workspace_create",
+        "workspace_exec",
+        "workspace_patch_apply",
+    ] {
         assert!(model.offered().contains(&host.tool(tool)), "{tool}");
     }
     let results = model.received();
@@ -87,6 +88,10 @@ fn fixes(host: Host) {
     };
     created.says(&["fix", "debian:12"]);
     listed.says(&["add.sh", "test.sh"]);
+    // What Git does not track is the user's alone.
+    for private in ["untracked.txt", "debug.log"] {
+        assert!(!listed.text.contains(private), "{}", listed.text);
+    }
     assert_eq!(failed.exit_code(), 1);
     failed.says(&["checking add.sh\nFAILED: expected 5, got 6"]);
     patched.says(&["add.sh"]);

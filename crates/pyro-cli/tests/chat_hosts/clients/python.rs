@@ -15,10 +15,7 @@ fn works(kind: &str) {
     given_up["seconds"] = json!(3);
     let steps = json!([
         json!({"list": "prompts"}),
-        step(
-            "workspace_create",
-            json!({"name": "py", "seed_path": place.repository})
-        ),
+        step("workspace_create", json!({"name": "py"})),
         step("workspace_exec", exec("sh test.sh")),
         given_up,
         // The guest has ended what nobody waits for.
