@@ -24,6 +24,7 @@
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
 //! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
 //! |                          outlives it, and goes by age with `workspace prune`
+//! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
 //! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
@@ -132,6 +133,12 @@ impl Layout {
     #[must_use]
     pub fn baselines(&self) -> PathBuf {
         self.state.join("baselines")
+    }
+
+    /// The token of servers for models over HTTP.
+    #[must_use]
+    pub fn mcp_token(&self) -> PathBuf {
+        self.state.join("mcp-token")
     }
 
     /// What was measured on this host boot.

@@ -4,6 +4,7 @@
 //! is under 2,000 characters, because hosts cut it there. Refuses: what a
 //! tool's own description says.
 
+use crate::calls::WAIT_SECONDS;
 use crate::config::Config;
 use crate::tools;
 use pyro::surface::{Mode, Profile, Surface};
@@ -114,10 +115,10 @@ fn time(surface: Surface) -> String {
     let kill = "Time: a command is killed after timeout_seconds (30 unless you give more).";
     match surface {
         Surface::Profile(Profile::VmRun) => format!(
-            "{kill} A call that takes longer than 45 s says so: send the same call again to go on waiting."
+            "{kill} A call that takes longer than {WAIT_SECONDS} s says so: send the same call again to go on waiting."
         ),
         _ => format!(
-            "{kill} An answer comes after 45 s at the latest: workspace_exec then has a command_id \
+            "{kill} An answer comes after {WAIT_SECONDS} s at the latest: workspace_exec then has a command_id \
              to call again with; other calls are just sent again. Long outputs are cut in the \
              middle and stay whole in workspace_logs, in pages: go on at next_offset."
         ),

@@ -16,6 +16,7 @@
 mod boundary;
 mod calls;
 mod config;
+mod http;
 mod instructions;
 mod lines;
 mod prompts;

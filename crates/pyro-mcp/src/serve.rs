@@ -1,4 +1,4 @@
-//! `pyro mcp serve`: one server on standard input and output.
+//! `pyro mcp serve`: one server on standard input and output, or over HTTP.
 //!
 //! ```text
 //!   end of input    calls get 5 s to be answered, then are cancelled; exit 0
@@ -13,6 +13,7 @@
 
 use crate::calls::AT_ONCE;
 use crate::config::Config;
+use crate::http;
 use crate::lines::Lines;
 use crate::server::Server;
 use pyro::project;
@@ -22,6 +23,7 @@ use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -29,7 +31,7 @@ use tokio::time::timeout;
 /// A longer line is refused: no request of a tool is near it.
 const LINE_BYTES: usize = 16 << 20;
 /// For cancelled work to unwind. The official SDKs kill 2 s after TERM.
-const UNWIND: Duration = Duration::from_millis(1_500);
+pub const UNWIND: Duration = Duration::from_millis(1_500);
 /// For the answers of cancelled calls to be written.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// Threads besides those of calls: standard streams that are no pipes.
@@ -41,6 +43,12 @@ pub struct ServeArgs {
     /// What the operator decides.
     #[command(flatten)]
     pub options: ServerOptions,
+    /// Serve HTTP on this port of 127.0.0.1 instead; 0 takes any free one and says which
+    #[arg(long, value_name = "PORT")]
+    pub http: Option<u16>,
+    /// File with the token that HTTP clients send, 0600; made when it is missing, in the state folder unless given
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub http_token_file: Option<PathBuf>,
 }
 
 /// Serves until the client is gone; the exit code.
@@ -57,7 +65,13 @@ pub fn serve(args: ServeArgs) -> Result<u8> {
         .enable_all()
         .build()
         .map_err(|error| Error::runtime("io", format!("cannot start threads: {error}")))?;
-    let ended = runtime.block_on(until_the_end(Server::new(config)));
+    let server = Server::new(config);
+    let ended = runtime.block_on(async {
+        match args.http {
+            Some(port) => http::serve(server, port, args.http_token_file.as_deref()).await,
+            None => until_the_end(server).await,
+        }
+    });
     // A thread that reads stdin, or a work that does not unwind, ends with the
     // process.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -120,13 +134,14 @@ fn unspoken(error: &ServerInitializeError) -> Error {
     )
 }
 
-struct Signals {
+/// Those that end it.
+pub struct Signals {
     term: Signal,
     int: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let on = |kind| {
             signal(kind)
                 .map_err(|error| Error::runtime("io", format!("cannot heed signals: {error}")))
@@ -138,7 +153,7 @@ impl Signals {
     }
 
     /// The exit code of the next one.
-    async fn next(&mut self) -> u8 {
+    pub async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.term.recv() => 128 + 15,
             _ = self.int.recv() => 128 + 2,

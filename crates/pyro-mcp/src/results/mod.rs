@@ -28,7 +28,7 @@ use crate::config::Config;
 use pyro::{Error, Row};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
-pub use window::Window;
+pub use window::{ENTRIES, MOST_BYTES, PAGE_BYTES, Window};
 
 /// What an operation returned, and what is to be known besides.
 pub fn success(

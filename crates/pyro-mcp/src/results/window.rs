@@ -17,7 +17,7 @@ pub const PAGE_BYTES: u64 = 7_000;
 /// Most bytes of a page: Claude Code and OpenCode show some 50,000 characters.
 pub const MOST_BYTES: u64 = 32_768;
 /// Files of a list where the model gave no number.
-const ENTRIES: u64 = 400;
+pub const ENTRIES: u64 = 400;
 
 /// A request, and how large its answer may be.
 pub struct Window {

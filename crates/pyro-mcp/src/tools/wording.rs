@@ -8,7 +8,9 @@
 //! Owns: those words. Refuses: a word about flags, which a model cannot give.
 
 use super::{narrow, shape};
+use crate::calls::WAIT_SECONDS;
 use crate::config::Config;
+use crate::results::{ENTRIES, MOST_BYTES, PAGE_BYTES};
 use pyro::Row;
 use pyro::network::NetworkPolicy;
 use pyro::project::ProjectSource;
@@ -171,7 +173,7 @@ pub fn describe(config: &Config, tool: &str, path: &str, properties: &mut Object
         {
             describe(config, tool, &path, below);
         }
-        set_values(config, &path, property);
+        set_values(config, tool, &path, property);
         if let Some(text) = input(config, tool, &path) {
             let text = shape::with_limits(&text, property);
             property.insert("description".into(), text.into());
@@ -179,8 +181,30 @@ pub fn describe(config: &Config, tool: &str, path: &str, properties: &mut Object
     }
 }
 
-fn set_values(config: &Config, path: &str, property: &mut Object) {
+/// What this server does with a size or time: its own default, and a larger
+/// one is lowered and said, not refused.
+fn served(tool: &str, path: &str) -> Option<(u64, u64)> {
+    match (tool, path) {
+        ("workspace_exec", "wait_seconds") => Some((WAIT_SECONDS, WAIT_SECONDS)),
+        ("workspace_file_read" | "workspace_disk_read", "max_bytes")
+        | ("shell_read", "max_chars")
+        | ("workspace_logs" | "service_logs", "limit") => Some((PAGE_BYTES, MOST_BYTES)),
+        _ => None,
+    }
+}
+
+fn set_values(config: &Config, tool: &str, path: &str, property: &mut Object) {
+    if let Some((default, _)) = served(tool, path) {
+        property.remove("maximum");
+        // One that is sent makes a page of a log, so no host may fill it in.
+        if path != "limit" {
+            property.insert("default".into(), default.into());
+        }
+    }
     match path {
+        "limit" if tool == "workspace_file_list" => {
+            property.insert("default".into(), ENTRIES.into());
+        }
         "environment" => {
             property.insert("default".into(), config.environment.clone().into());
         }
@@ -200,6 +224,14 @@ fn set_values(config: &Config, path: &str, property: &mut Object) {
 /// What an input means here, where the doc comment speaks of another door or
 /// the operator has a say.
 fn input(config: &Config, tool: &str, path: &str) -> Option<String> {
+    if let Some((default, most)) = served(tool, path) {
+        return Some(match path {
+            "wait_seconds" => format!("Answer after 0 to {most} seconds, also while it runs"),
+            "max_chars" => format!("Most characters, 1 to {most}"),
+            "limit" => format!("Most bytes of a page, 1 to {most}; {default} unless given"),
+            _ => format!("Most bytes, 1 to {most}"),
+        });
+    }
     let text = match (tool, path) {
         (_, "environment") => "Catalog name of the system, as debian:12-build",
         (_, "network" | "network_policy") => return Some(network(config)),
@@ -216,9 +248,7 @@ fn input(config: &Config, tool: &str, path: &str) -> Option<String> {
              answer names"
         }
         ("shell_write", "append_newline") => "Type a newline after it",
-        ("workspace_exec", "wait_seconds") => {
-            "Answer after so many seconds, 0 to 3600, also while it runs"
-        }
+        ("workspace_file_list", "limit") => "Most entries or matches, 1 to 200000",
         (_, "secrets.file_path") => "A file of the host that holds it, where the operator allowed",
         (_, "secrets") => {
             "Each a name, and value or file_path; a file /run/pyro-secrets/NAME in the guest, in \
