@@ -22,15 +22,9 @@
 //!
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
-<<<<<<< HEAD
 //! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
 //! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
 //! |                          outlives it, and goes by age with `workspace prune`
-=======
-//! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
-//! |                          outlives it, and goes by age with `workspace prune`
-//! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
->>>>>>> boundary
 //! `- workspaces/<id>/        one workspace, owned by `workspaces` (store.rs draws it)
 //! ```
 //!
