@@ -130,8 +130,8 @@ mod tests {
             name: "boot",
             fields: vec![("backend", "qemu".to_owned())],
         });
-        heard.event(Event::Stdout(b"first\nsec".to_vec()));
-        heard.event(Event::Stderr(b"ond\n".to_vec()));
+        heard.event(Event::Stdout(b"first\nse".to_vec()));
+        heard.event(Event::Stderr(b"cond\n".to_vec()));
         heard.event(Event::Notice("it was started again".to_owned()));
         heard.event(Event::Notice("it was started again".to_owned()));
         let (_, count, text) = heard.latest();
