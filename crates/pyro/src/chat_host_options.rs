@@ -91,6 +91,7 @@ impl Given<'_> {
     pub fn wish(&self, around: &Surroundings) -> Result<Wish> {
         self.server.surface()?;
         let server = self.absolute(&around.cwd)?;
+        let flags = [self.launch.words(), server.words()].concat();
         let config_path = self
             .config_path
             .map(|path| around.cwd.join(expand_home(path)));
@@ -101,7 +102,8 @@ impl Given<'_> {
                 ssh: self.launch.ssh.clone(),
             },
             words: server.words(),
-            flags: [self.launch.words(), server.words()].concat(),
+            are_options: flags.is_empty().then_some(ServerOptions::are_words),
+            flags,
             scope: self.scope,
             config_path,
         })

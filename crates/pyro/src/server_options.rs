@@ -9,6 +9,7 @@ use crate::network_flags;
 use crate::project::ProjectOptions;
 use crate::surface::{Mode, Profile, Surface};
 use crate::{Error, Result};
+use clap::{Args, FromArgMatches};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,16 @@ impl ServerOptions {
             .unwrap_or_else(|| self.surface_of_mode().environment())
     }
 
+    /// Whether words are options with which a server starts.
+    #[must_use]
+    pub fn are_words(words: &[String]) -> bool {
+        let command = Self::augment_args(clap::Command::new("serve").no_binary_name(true));
+        command
+            .try_get_matches_from(words)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .is_ok_and(|options| options.surface().is_ok())
+    }
+
     /// The words after `pyro mcp serve` that mean these options, in the
     /// contract's order (`semantics.md` §17); defaults are left out.
     #[must_use]
@@ -132,7 +143,7 @@ impl ServerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Args, Command, FromArgMatches};
+    use clap::Command;
 
     fn parsed(words: &[&str]) -> ServerOptions {
         let command = ServerOptions::augment_args(Command::new("serve").no_binary_name(true));

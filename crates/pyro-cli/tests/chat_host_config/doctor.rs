@@ -89,7 +89,7 @@ fn connected_hosts_are_ok_and_strict_agrees() {
             .code(),
         Some(0)
     );
-    let output = site.run(&["doctor", "--strict"]);
+    let output = site.run(&["doctor", "--strict", "--mode", "inspect"]);
     assert_eq!(output.status.code(), Some(125), "{output:?}");
     let text = stdout(&output);
     assert!(
@@ -97,7 +97,7 @@ fn connected_hosts_are_ok_and_strict_agrees() {
         "{text}"
     );
     assert!(
-        text.contains("\n  Repair: pyro host repair claude-code\n"),
+        text.contains("\n  Repair: pyro host repair claude-code --mode inspect\n"),
         "{text}"
     );
 }
@@ -148,7 +148,8 @@ fn the_entry_that_wins_counts_and_hidden_ones_are_named() {
         "--mode",
         "inspect",
     ]);
-    let [claude, ..] = reports(&site, &[]);
+    let flags = ["--mode", "cold-start"];
+    let [claude, ..] = reports(&site, &flags);
     assert_eq!(
         (&claude["status"], &claude["scope"]),
         (&json!("drifted"), &json!("local"))
@@ -156,11 +157,12 @@ fn the_entry_that_wins_counts_and_hidden_ones_are_named() {
     assert!(details(&claude).contains("its user entry in "), "{claude}");
     assert_eq!(
         claude["repair_command"],
-        "pyro host repair claude-code --scope local"
+        "pyro host repair claude-code --scope local --mode cold-start"
     );
     // Without a scope, repair mends the entry that wins, too.
-    assert_eq!(site.json(&["repair", "claude-code"])["scope"], "local");
-    assert_eq!(reports(&site, &[])[0]["status"], "ok");
+    let repair = [&["repair", "claude-code"], &flags[..]].concat();
+    assert_eq!(site.json(&repair)["scope"], "local");
+    assert_eq!(reports(&site, &flags)[0]["status"], "ok");
 }
 
 #[test]
@@ -291,6 +293,38 @@ fn hosts_that_hang_or_flood_hold_nobody_up() {
     if let Ok(sleepers) = sleepers {
         assert_eq!(stdout(&sleepers), "", "a child of a host is left");
     }
+}
+
+#[test]
+fn without_options_those_of_the_entry_are_the_wanted_ones() {
+    let site = Site::new();
+    let flags = ["--mode", "repro-fix", "--no-project-source"];
+    for (host, _) in HOSTS {
+        site.json(&[&["connect", host], &flags[..]].concat());
+    }
+    for report in reports(&site, &[]) {
+        assert_eq!(report["status"], "ok", "{report}");
+        let options = "its options: --mode repro-fix --no-project-source";
+        assert!(details(&report).contains(options), "{report}");
+    }
+    // With options they are compared; the default ones are said by name.
+    let [_, codex, _] = reports(&site, &["--mode", "inspect"]);
+    assert_eq!(codex["status"], "drifted", "{codex}");
+    // A repair mends the rest and takes no option away.
+    let config = site.read("home/.codex/config.toml");
+    site.write(
+        "home/.codex/config.toml",
+        config.replace(PYRO, "/gone/pyro"),
+    );
+    assert_eq!(reports(&site, &[])[1]["status"], "drifted");
+    site.json(&["repair", "codex"]);
+    assert_eq!(site.read("home/.codex/config.toml"), config);
+    // Words that no server takes are not kept.
+    site.write(
+        "home/.codex/config.toml",
+        config.replace("repro-fix", "no-such-mode"),
+    );
+    assert_eq!(reports(&site, &[])[1]["status"], "drifted");
 }
 
 #[test]

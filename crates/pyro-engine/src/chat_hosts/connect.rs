@@ -14,6 +14,7 @@ use super::Wish;
 use super::ask_host;
 use super::config_file::Written;
 use super::host::{Host, Scope};
+use super::kept_words;
 use super::payloads::Connected;
 use super::places::Surroundings;
 use super::survey::{State, Surveyed, choose, survey};
@@ -60,7 +61,12 @@ pub fn connect(
             return Err(no_such_scope(host, home));
         };
         let chosen = &surveyed[index];
-        let server_command = wish.server_command(chosen.place.scope)?;
+        let found = match &chosen.state {
+            // Whoever connects says what with; repair mends what was said then.
+            State::With(entry) if obstacles == Obstacles::Replace => Some(entry),
+            _ => None,
+        };
+        let server_command = kept_words::server_command(wish, chosen.place.scope, found)?;
         let Some((changed, backup)) = write(host, chosen, &server_command, obstacles)? else {
             continue;
         };

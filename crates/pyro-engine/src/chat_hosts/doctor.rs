@@ -13,6 +13,7 @@ use super::Wish;
 use super::ask_host::{self, ask};
 use super::connect::shown;
 use super::host::{Host, SERVER, Scope};
+use super::kept_words::{self, command_words};
 use super::payloads::{HostReport, HostsReport, Status};
 use super::places::Surroundings;
 use super::survey::{State, Surveyed, choose, survey};
@@ -97,7 +98,7 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
         None => from_file,
     };
     let scope = chosen.map_or(home, |chosen| chosen.place.scope);
-    let wanted = host.entry(&wish.server_command(scope)?);
+    let wanted = host.entry(&kept_words::server_command(wish, scope, entry.as_ref())?);
     let broken = chosen.and_then(Surveyed::trouble).or(trouble);
     let status = match (&entry, &broken) {
         (Some(entry), _) => {
@@ -105,6 +106,7 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
             if drift.iter().any(|one| one.contains("\"serve\"")) {
                 drift.push("give doctor the flags it was connected with".to_owned());
             }
+            details.extend(kept_words::said(wish, entry));
             details.extend(about_command(entry));
             let right = drift.is_empty();
             details.splice(0..0, drift);
@@ -228,14 +230,7 @@ fn codex_entry(object: &Value, mut entry: Map<String, Value>) -> Option<Map<Stri
 
 /// What keeps an entry's command from working, as far as can be seen.
 fn about_command(entry: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut words: Vec<String> = Vec::new();
-    for key in ["command", "args"] {
-        match &entry[key] {
-            Value::Array(items) => words.extend(items.iter().filter_map(text)),
-            other => words.extend(text(other)),
-        }
-    }
+    let words = command_words(entry);
     let mut said = Vec::new();
     if let Some(program) = words.first() {
         let there = match program.contains('/') {

@@ -5,6 +5,7 @@
 //! places: where each keeps it           entry: what is right, field by field
 //!      `-- survey: what is there           `-- format: jsonc | toml --> splices
 //!             `-- connect, repair, doctor ----- config_file: backup, rename
+//!                         `-- kept_words: what an entry was connected with
 //! ```
 //!
 //! Owns: pyro's entry in the hosts' real configuration files, and the question
@@ -20,6 +21,7 @@ mod entry;
 mod format;
 pub mod host;
 mod jsonc;
+mod kept_words;
 pub mod payloads;
 pub mod places;
 pub mod print_config;
@@ -43,6 +45,9 @@ pub struct Wish {
     pub words: Vec<String>,
     /// The flags that mean launch and words to pyro's own commands.
     pub flags: Vec<String>,
+    /// Given when there are no such flags: whether words are the server's
+    /// options. Doctor and repair then keep those that an entry has.
+    pub are_options: Option<fn(&[String]) -> bool>,
     /// Where the entry goes.
     pub scope: Option<Scope>,
     /// `OpenCode`'s file, when it is not the usual one.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Show which chat hosts know the server, and what differs.
 ///
-/// Give the flags that the host was connected with. Nothing is written, and no
+/// Without flags, the options that an entry has are taken for what was wanted;
+/// with flags, the entry is compared with them. Nothing is written, and no
 /// server is started.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

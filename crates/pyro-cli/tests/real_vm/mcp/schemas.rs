@@ -90,7 +90,9 @@ fn fits(property: &Value, value: &Value) -> bool {
 #[test]
 fn every_result_is_what_its_tool_promises() {
     let desk = Desk::new();
-    let folder = desk.place.folder.path().display().to_string();
+    let shared = desk.place.folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let folder = shared.display().to_string();
     let words = ["--profile", "workspace-full", "--allow-path", &folder];
     let mut server = Checked::new(serve(&desk.place, &words));
     files_and_commands(&mut server, &folder);
