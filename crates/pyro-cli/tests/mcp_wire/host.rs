@@ -129,6 +129,32 @@ impl Host {
         )
     }
 
+    /// The structure of a call that has to succeed.
+    pub fn done(&mut self, tool: &str, arguments: Value) -> Value {
+        let answer = self.call(tool, arguments);
+        assert!(answer["result"]["isError"] != true, "{tool}: {answer}");
+        answer["result"]["structuredContent"].clone()
+    }
+
+    /// The text of a call that has to fail.
+    pub fn refusal(&mut self, tool: &str, arguments: Value) -> String {
+        let answer = self.call(tool, arguments);
+        let result = &answer["result"];
+        assert_eq!(result["isError"], true, "{tool}: {answer}");
+        // Strict clients refuse an error with structure.
+        assert!(result["structuredContent"].is_null(), "{answer}");
+        text(&answer).to_owned()
+    }
+
+    /// The same, with all of `words` in it.
+    pub fn refused(&mut self, tool: &str, arguments: Value, words: &[&str]) -> String {
+        let text = self.refusal(tool, arguments);
+        for word in words {
+            assert!(text.contains(word), "{tool}: no {word:?} in {text}");
+        }
+        text
+    }
+
     pub fn answer(&mut self, id: i64) -> Value {
         loop {
             let frame = self.frame();

@@ -2,6 +2,7 @@
 //! beside a slow one, broken frames, and every end of the process.
 
 mod bad_frames;
+mod boundary;
 mod calls;
 mod clients;
 mod eras;

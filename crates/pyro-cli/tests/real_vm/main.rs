@@ -13,9 +13,6 @@ mod firecracker;
 mod guest;
 mod machine;
 mod mcp;
-mod mcp_boundary;
-#[path = "../mcp_wire/mod.rs"]
-mod mcp_wire;
 mod output;
 mod places;
 mod prepare;

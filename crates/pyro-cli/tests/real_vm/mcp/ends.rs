@@ -2,7 +2,7 @@
 //! nobody waits for.
 
 use super::host::{Host, eventually};
-use super::{done, serve};
+use super::serve;
 use crate::machine::{Place, is_alive, vmm_below};
 use crate::workspaces::Desk;
 use serde_json::json;
@@ -44,7 +44,7 @@ fn a_vm_ends_with_a_killed_server() {
 fn a_command_ends_with_the_input_and_outlives_a_kill() {
     let desk = Desk::new();
     let mut host = serve(&desk.place, &[]);
-    let made = done(&mut host, "workspace_create", json!({ "mem_mib": 512 }));
+    let made = host.done("workspace_create", json!({ "mem_mib": 512 }));
     let id = made["workspace_id"].as_str().unwrap().to_owned();
     let begin = |host: &mut Host, seconds: u32| {
         let command = format!("sleep {seconds}");

@@ -1,7 +1,7 @@
 //! One workspace as a model uses it, from its creation to after its end.
 
 use super::host::{Host, eventually, text};
-use super::{done, refused, serve};
+use super::serve;
 use crate::machine::is_alive;
 use crate::workspaces::{Desk, supervisor};
 use serde_json::{Value, json};
@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 fn a_workspace_from_its_creation_to_after_its_end() {
     let desk = Desk::new();
     let mut host = serve(&desk.place, &[]);
-    let made = done(
-        &mut host,
+    let made = host.done(
         "workspace_create",
         json!({ "name": "demo", "mem_mib": 512 }),
     );
@@ -23,13 +22,8 @@ fn a_workspace_from_its_creation_to_after_its_end() {
     a_cancelled_call_kills_its_command(&mut host);
     resources_show_files_logs_and_changes(&mut host);
     a_machine_that_is_gone_comes_back_and_says_so(&mut host, &id);
-    done(
-        &mut host,
-        "workspace_delete",
-        json!({ "workspace_id": "demo" }),
-    );
-    let said = refused(
-        &mut host,
+    host.done("workspace_delete", json!({ "workspace_id": "demo" }));
+    let said = host.refusal(
         "workspace_exec",
         json!({ "workspace_id": id, "command": "true" }),
     );
@@ -40,8 +34,7 @@ fn a_workspace_from_its_creation_to_after_its_end() {
 }
 
 fn exec(host: &mut Host, command: &str) -> Value {
-    done(
-        host,
+    host.done(
         "workspace_exec",
         json!({ "workspace_id": "demo", "command": command }),
     )
@@ -99,7 +92,7 @@ fn a_long_command_is_polled_and_cancelled(host: &mut Host) {
         "workspace_id": "demo", "command": "echo begun; sleep 300",
         "timeout_seconds": 600, "wait_seconds": 1,
     });
-    let begun = done(host, "workspace_exec", begin);
+    let begun = host.done("workspace_exec", begin);
     assert_eq!(
         (&begun["running"], &begun["stdout"]),
         (&json!(true), &json!("begun\n")),
@@ -112,9 +105,9 @@ fn a_long_command_is_polled_and_cancelled(host: &mut Host) {
             .extend(more.as_object().unwrap().clone());
         of
     };
-    assert_eq!(done(host, "workspace_exec", of(json!({})))["running"], true);
-    done(host, "workspace_exec", of(json!({ "cancel": true })));
-    let ended = done(host, "workspace_exec", of(json!({ "wait_seconds": 30 })));
+    assert_eq!(host.done("workspace_exec", of(json!({})))["running"], true);
+    host.done("workspace_exec", of(json!({ "cancel": true })));
+    let ended = host.done("workspace_exec", of(json!({ "wait_seconds": 30 })));
     assert_eq!(ended["state"], "cancelled", "{ended}");
 }
 
@@ -137,7 +130,7 @@ fn a_cancelled_call_kills_its_command(host: &mut Host) {
 
 fn resources_show_files_logs_and_changes(host: &mut Host) {
     let write = json!({ "workspace_id": "demo", "path": "a b.txt", "text": "content\n" });
-    done(host, "workspace_file_write", write);
+    host.done("workspace_file_write", write);
     let mut read = |uri: &str| {
         let answer = host.ask("resources/read", json!({ "uri": uri }));
         let contents = &answer["result"]["contents"][0];

@@ -1,21 +1,11 @@
 //! The host boundary of the MCP server on real guests: what a model takes out
 //! and brings in, and a workspace that has more network than its server.
 
+use super::serve;
 use crate::machine::text;
-use crate::mcp_wire::Client;
 use crate::workspaces::Desk;
 use serde_json::{Value, json};
 use std::path::Path;
-
-fn serve(desk: &Desk, flags: &[&str]) -> Client {
-    Client::of(desk.place.pyro(&[&["mcp", "serve"], flags].concat()))
-}
-
-fn done(client: &mut Client, tool: &str, arguments: Value) -> Value {
-    let answer = client.call(tool, arguments.clone());
-    assert!(!answer.is_error, "{tool} {arguments}: {}", answer.text);
-    answer.structured
-}
 
 #[test]
 fn exports_land_in_their_folder_and_outlive_the_workspace() {
@@ -33,9 +23,8 @@ fn exports_land_in_their_folder_and_outlive_the_workspace() {
         "--allow-path",
         &shown(&allowed),
     ];
-    let mut client = serve(&desk, &flags);
-    let made = done(
-        &mut client,
+    let mut client = serve(&desk.place, &flags);
+    let made = client.done(
         "workspace_create",
         json!({"seed_path": "src", "mem_mib": 512}),
     );
@@ -48,7 +37,7 @@ fn exports_land_in_their_folder_and_outlive_the_workspace() {
 
     let export =
         |output: &str| json!({"workspace_id": id, "path": "main.c", "output_path": output});
-    let told = done(&mut client, "workspace_export", export("out/main.c"));
+    let told = client.done("workspace_export", export("out/main.c"));
     assert_eq!(told["output_path"], shown(&exports.join("out/main.c")));
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert_eq!(read(&exports.join("out/main.c")), "int x;\n");
@@ -58,24 +47,22 @@ fn exports_land_in_their_folder_and_outlive_the_workspace() {
         export("../main.c"),
         &["path_not_allowed"],
     );
-    done(
-        &mut client,
+    client.done(
         "workspace_export",
         export(&shown(&allowed.join("a/main.c"))),
     );
     assert_eq!(read(&allowed.join("a/main.c")), "int x;\n");
 
     let push = |source: &str| json!({"workspace_id": id, "source_path": source, "dest": "more"});
-    done(&mut client, "workspace_sync_push", push("src"));
+    client.done("workspace_sync_push", push("src"));
     client.refused("workspace_sync_push", push("/etc"), &["path_not_allowed"]);
-    let seen = done(
-        &mut client,
+    let seen = client.done(
         "workspace_file_read",
         json!({"workspace_id": id, "path": "more/main.c"}),
     );
     assert_eq!(seen["content"], "int x;\n");
 
-    done(&mut client, "workspace_delete", json!({"workspace_id": id}));
+    client.done("workspace_delete", json!({"workspace_id": id}));
     assert_eq!(read(&exports.join("out/main.c")), "int x;\n");
     let rehearsed = desk.done(&["prune", "--older-than", "0s", "--dry-run"]);
     assert_eq!(rehearsed["deleted_export_ids"], json!([id]));
@@ -105,23 +92,20 @@ fn a_workspace_with_more_network_than_the_server_runs_nothing() {
     let made = desk.done(&words);
     let id = made["workspace_id"].as_str().unwrap();
     let exec = json!({"workspace_id": id, "command": "true"});
-    let mut lower = serve(&desk, &["--no-project-source"]);
+    let mut lower = serve(&desk.place, &["--no-project-source"]);
     lower.refused(
         "workspace_exec",
         exec.clone(),
         &["not_allowed", "--network-policy"],
     );
-    done(&mut lower, "workspace_status", json!({"workspace_id": id}));
+    lower.done("workspace_status", json!({"workspace_id": id}));
     drop(lower);
     let egress = ["--no-project-source", "--network-policy", "egress"];
-    let mut same = serve(&desk, &egress);
-    assert_eq!(
-        done(&mut same, "workspace_exec", exec.clone())["exit_code"],
-        0
-    );
+    let mut same = serve(&desk.place, &egress);
+    assert_eq!(same.done("workspace_exec", exec.clone())["exit_code"], 0);
     drop(same);
     let listed = [&egress[..], &["--allow-domain", "a.example"]].concat();
-    let mut listed = serve(&desk, &listed);
+    let mut listed = serve(&desk.place, &listed);
     listed.refused(
         "workspace_exec",
         exec,

@@ -1,9 +1,7 @@
 //! What a model may ask of this host, on the wire of the real server: every
 //! refusal comes before any guest is needed, and leaves nothing behind.
 
-mod mcp_wire;
-
-use mcp_wire::Client;
+use super::host as wire;
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -55,10 +53,15 @@ impl Host {
         command
     }
 
-    fn client(&self, flags: &[&str]) -> Client {
+    fn client(&self, flags: &[&str]) -> wire::Host {
         let (project, allowed) = (self.at("home/project"), self.at("home/allowed"));
         let own = ["--project-path", &project, "--allow-path", &allowed];
-        Client::of(self.serve(&[&own[..], flags].concat()))
+        self.connect(&[&own[..], flags].concat())
+    }
+
+    fn connect(&self, flags: &[&str]) -> wire::Host {
+        let folder = tempfile::tempdir().unwrap();
+        wire::Host::of(self.serve(flags), folder).after_handshake()
     }
 
     /// Names of everything on it, to see that nothing was made.
@@ -155,7 +158,7 @@ fn files_beside_the_roots_are_not_read() {
 #[test]
 fn a_server_without_a_project_reads_nothing() {
     let host = Host::new();
-    let mut client = Client::of(host.serve(&["--no-project-source"]));
+    let mut client = host.connect(&["--no-project-source"]);
     for path in ["src", "/etc", &host.at("home/project")] {
         let words = ["no project", "--allow-path"];
         client.refused("workspace_create", json!({"seed_path": path}), &words);
@@ -230,4 +233,17 @@ fn what_only_the_operator_says_names_the_flag() {
         json!({"network_policy": "egress"}),
         &["network"],
     );
+}
+
+#[test]
+fn a_project_that_disappears_is_named_with_the_ways_out() {
+    let host = Host::new();
+    let mut client = host.client(&[]);
+    std::fs::remove_dir_all(host.root.join("home/project")).unwrap();
+    let project = host.at("home/project");
+    let words = ["source_missing", &project, "--project-path", "--repo-url"];
+    client.refused("workspace_create", json!({}), &words);
+    // The server goes on: the folder may come back.
+    std::fs::create_dir_all(host.root.join("home/project")).unwrap();
+    assert_eq!(client.done("workspace_list", json!({}))["count"], 0);
 }
