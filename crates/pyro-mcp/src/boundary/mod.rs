@@ -21,9 +21,12 @@ mod operators;
 mod tests;
 
 use crate::config::Config;
+use pyro::ops::TABLE;
 use pyro::{Result, Row};
 use rmcp::model::JsonObject;
 use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 /// Names that are taken out of every response, however deep: what is only of
 /// this host, or about how an environment was made.
@@ -77,9 +80,21 @@ fn hide(value: &mut Value) {
 
 /// Whether an operation takes a field of that name.
 fn takes(row: &Row, field: &str) -> bool {
-    let schema = (row.request_schema)();
-    let properties = schema.get("properties");
-    properties.is_some_and(|properties| properties.get(field).is_some())
+    // Deriving a schema takes longer than everything else here.
+    static FIELDS: LazyLock<HashMap<&str, BTreeSet<String>>> = LazyLock::new(|| {
+        let fields = |row: &Row| {
+            let schema = (row.request_schema)();
+            let properties = schema.get("properties").and_then(Value::as_object);
+            properties
+                .into_iter()
+                .flat_map(|all| all.keys().cloned())
+                .collect()
+        };
+        TABLE.iter().map(|row| (row.name, fields(row))).collect()
+    });
+    FIELDS
+        .get(row.name)
+        .is_some_and(|fields| fields.contains(field))
 }
 
 /// What a model sent for a field; null is the same as nothing.
