@@ -1,7 +1,7 @@
 //! The facade: every operation of pyro, defined once, and the Rust SDK.
 //!
 //! ```text
-//! door (CLI, later MCP and Python) -> Row::call -> ops/<verb> -> engine
+//! door (CLI, MCP, later Python) -> Row::call -> ops/<verb> -> engine
 //! ```
 //!
 //! Owns: the table of operations ([`ops::TABLE`]) from which the doors derive
