@@ -8,8 +8,8 @@
 //! apart ([`diff`]), what is at a path ([`artifact`]), which files of this host a
 //! request may name ([`host_paths`]), what a project's workspaces begin with
 //! ([`project`]), a guest's way out ([`network`]), pyro's entry in the files of
-//! chat hosts ([`chat_hosts`]), taking secrets out of text ([`redact`]), and trees as file
-//! systems (`ext4_image`).
+//! chat hosts ([`chat_hosts`]), taking secrets out of text ([`redact`]), and
+//! trees as file systems (`ext4_image`).
 //! Refuses: parsing arguments and rendering results (the doors), driving a
 //! VMM (pyro-vmm), framing (pyro-proto).
 
