@@ -237,7 +237,7 @@ fn input(config: &Config, tool: &str, path: &str) -> Option<String> {
         (_, "network" | "network_policy") => return Some(network(config)),
         (_, "seed_path") => {
             "Begin with this folder or archive (.tar, .tar.gz, .tgz, .tar.zst) of the host instead, \
-             in the project or where the operator allowed"
+             in the project or where the operator allowed; empty text: with nothing"
         }
         (_, "source_path") => {
             "Folder or archive (.tar, .tar.gz, .tgz, .tar.zst) of the host, in the project or where \
