@@ -16,6 +16,8 @@ const FORMS: &str =
 /// Shorter ones are parts of too much else.
 const LEAST_SECRET_BYTES: usize = 4;
 const MOST_REFERENCE_BYTES: usize = 255;
+/// Most characters of git's words in an error.
+const MOST_SAID: usize = 600;
 
 /// An address that was looked at.
 #[derive(Clone, PartialEq, Eq)]
@@ -164,7 +166,7 @@ impl Address {
     }
 
     /// A text of git's without credentials.
-    pub fn redacted(&self, text: &str) -> String {
+    fn redacted(&self, text: &str) -> String {
         let mut text = text.replace(&self.url, &self.shown);
         let mut secrets: Vec<&String> = self.secrets.iter().filter(|one| !one.is_empty()).collect();
         secrets.sort_by_key(|one| std::cmp::Reverse(one.len()));
@@ -172,6 +174,12 @@ impl Address {
             text = text.replace(secret.as_str(), "[REDACTED]");
         }
         text
+    }
+
+    /// What git said, for an error: one line without credentials, its beginning.
+    pub fn said(&self, text: &str) -> String {
+        let line = self.redacted(text).lines().collect::<Vec<_>>().join("; ");
+        line.chars().take(MOST_SAID).collect()
     }
 
     /// What tells clones apart, credentials included.

@@ -32,8 +32,6 @@ use std::time::{Duration, SystemTime};
 
 /// Mirrors that nobody used for so long go.
 const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Most of git's words in an error.
-const MOST_WORDS: usize = 600;
 /// For what asks a server.
 const REMOTE: Patience = Patience {
     silence: Duration::from_secs(120),
@@ -394,19 +392,10 @@ impl Mirror<'_> {
     }
 
     fn failed(&self, why: &str) -> Error {
-        let why = self
-            .address
-            .redacted(why)
-            .lines()
-            .collect::<Vec<_>>()
-            .join("; ");
-        let end = why
-            .char_indices()
-            .nth(MOST_WORDS)
-            .map_or(why.len(), |(at, _)| at);
+        let why = self.address.said(why);
         Error::runtime(
             "clone_failed",
-            format!("cannot clone {}: {}", self.address.shown, &why[..end]),
+            format!("cannot clone {}: {}", self.address.shown, why),
         )
         .hint(format!(
             "check the address and that git may use it without a prompt; or {FALLBACKS}"
@@ -466,12 +455,7 @@ impl Commit {
     }
 
     fn broken(&self, why: &str) -> Error {
-        let why = self
-            .address
-            .redacted(why)
-            .lines()
-            .collect::<Vec<_>>()
-            .join("; ");
+        let why = self.address.said(why);
         let what = format!(
             "cannot check out {} of {}: {why}",
             self.id, self.address.shown
