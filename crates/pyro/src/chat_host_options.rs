@@ -8,7 +8,9 @@ use crate::{Error, Pyro, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pyro_engine::chat_hosts::Wish;
 use pyro_engine::chat_hosts::command_form::Launch;
+use pyro_engine::chat_hosts::connect::{Obstacles, connect};
 use pyro_engine::chat_hosts::host::{Host, Scope};
+use pyro_engine::chat_hosts::payloads::Connected;
 use pyro_engine::chat_hosts::places::Surroundings;
 use pyro_engine::chat_hosts::print_config::PrintHost;
 use pyro_engine::layout::expand_home;
@@ -84,6 +86,16 @@ pub struct Given<'a> {
 }
 
 impl Given<'_> {
+    /// Writes the entry of a host.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`], [`Self::wish`] and the host's files.
+    pub fn connect(&self, pyro: &Pyro, host: Host, obstacles: Obstacles) -> Result<Connected> {
+        let around = Surroundings::of_this_process()?;
+        self.check(pyro, &around)?;
+        connect(host, &self.wish(&around)?, &around, obstacles)
+    }
+
     /// The same for the engine.
     ///
     /// # Errors

@@ -3,10 +3,9 @@
 use crate::chat_host_options::{Given, LaunchOptions, host_parser, scope_parser};
 use crate::server_options::ServerOptions;
 use crate::{Context, Effect, Operation, Pyro, Result};
-use pyro_engine::chat_hosts::connect::{Obstacles, connect};
+use pyro_engine::chat_hosts::connect::Obstacles;
 use pyro_engine::chat_hosts::host::{Host, Scope};
 pub use pyro_engine::chat_hosts::payloads::Connected;
-use pyro_engine::chat_hosts::places::Surroundings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,15 +57,12 @@ impl Operation for HostConnect {
     type Response = Connected;
 
     fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        let around = Surroundings::of_this_process()?;
         let given = Given {
             launch: &request.launch,
             server: &request.server,
             scope: request.scope,
             config_path: request.config_path.as_deref(),
         };
-        given.check(pyro, &around)?;
-        let wish = given.wish(&around)?;
-        connect(request.host, &wish, &around, Obstacles::Refuse)
+        given.connect(pyro, request.host, Obstacles::Refuse)
     }
 }
