@@ -135,10 +135,7 @@ impl EventSink for Sink<'_> {
                 name,
                 fields,
             } => {
-                let fields: String = fields
-                    .iter()
-                    .map(|(key, value)| format!(" {key}={value}"))
-                    .collect();
+                let fields = pyro::phase_fields(&fields);
                 self.line(&format!("[{prefix}] phase={name}{fields}"));
             }
             Event::Stdout(bytes) => self.guest(Stream::Stdout, &bytes),

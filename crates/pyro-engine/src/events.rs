@@ -36,6 +36,15 @@ pub enum Event {
     Notice(String),
 }
 
+/// The pairs of a phase as text, each after a blank.
+#[must_use]
+pub fn phase_fields(fields: &[(&'static str, String)]) -> String {
+    fields
+        .iter()
+        .map(|(key, value)| format!(" {key}={value}"))
+        .collect()
+}
+
 /// Receives events; called from the operation's own threads.
 pub trait EventSink: Send + Sync {
     /// Takes one event. Must not panic; may block (that is backpressure).

@@ -38,5 +38,5 @@ pub mod workspaces;
 
 pub use environments::Environments;
 pub use error::{Error, Kind, Result};
-pub use events::{Cancel, Event, EventSink, NoEvents};
+pub use events::{Cancel, Event, EventSink, NoEvents, phase_fields};
 pub use layout::Layout;

@@ -36,5 +36,7 @@ pub use client::Pyro;
 pub use operation::{Context, Effect, Operation, Row};
 pub use pyro_engine::network::gateway_process as gateway;
 pub use pyro_engine::workspaces::supervisor::run as supervise;
-pub use pyro_engine::{Cancel, Error, Event, EventSink, Kind, Layout, NoEvents, Result};
+pub use pyro_engine::{
+    Cancel, Error, Event, EventSink, Kind, Layout, NoEvents, Result, phase_fields,
+};
 pub use pyro_engine::{doctor, environments, host_paths, network, vms, workspaces};

@@ -86,10 +86,7 @@ impl EventSink for Heard {
                 name,
                 fields,
             } => {
-                let fields: String = fields
-                    .iter()
-                    .map(|(key, value)| format!(" {key}={value}"))
-                    .collect();
+                let fields = pyro::phase_fields(&fields);
                 news.step = format!("{prefix}: {name}{fields}");
             }
             Event::Progress { label, done, total } => {
