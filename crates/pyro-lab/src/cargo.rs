@@ -102,7 +102,17 @@ pub fn nextest() -> Result<PathBuf> {
 fn cargo(arguments: &[&str]) -> Result<Vec<u8>> {
     let failed =
         |why: String| Error::runtime("lab_cargo", format!("cargo {}: {why}", arguments.join(" ")));
-    let output = Command::new("cargo")
+    // What `cargo run` says of this package; with it the build scripts that
+    // look at it, and all that depends on them, would be compiled anew.
+    let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    });
+    let mut command = Command::new("cargo");
+    for name in ours {
+        command.env_remove(name);
+    }
+    let output = command
         .args(arguments)
         .current_dir(workspace())
         .stdin(Stdio::null())

@@ -18,6 +18,7 @@ use pyro_engine::{Cancel, Error, EventSink, NoEvents, Result};
 use pyro_vmm::qemu::Qemu;
 use pyro_vmm::{Accelerator, Backend, Drive, MachineSpec};
 use std::fs::File;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// The kernel needs some 4 s to the agent's answer, on a loaded host more.
@@ -34,6 +35,20 @@ pub struct Size {
     /// Memory of the lab, MiB
     #[arg(long, default_value_t = 5120)]
     pub mem_mib: u32,
+}
+
+/// The code of a lab that says nothing any more.
+const SILENT: &str = "lab_silent";
+/// Exit code of a job whose time was over, as timeout(1) has it.
+const TIMED_OUT: u8 = 124;
+
+/// How a job came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exited(u8),
+    /// By its time limit.
+    TimedOut,
 }
 
 /// A running lab.
@@ -63,8 +78,11 @@ impl Lab {
             mem_size_mib: size.mem_mib,
             kernel: drive(&parts.root.kernel.file, true)?.file,
             initramfs: initramfs::build(&parts.root.modules)?,
-            // An emulated processor leaks nothing, and the guards cost time.
-            kernel_args: "mitigations=off".to_owned(),
+            // An emulated processor leaks nothing, and the guards cost time. A
+            // processor that the emulation stopped is told by the other one.
+            kernel_args: "mitigations=off rcupdate.rcu_cpu_stall_timeout=60 \
+                          sysctl.kernel.panic_on_rcu_stall=1"
+                .to_owned(),
             nic: None,
             nested_virtualization: true,
             drives: vec![
@@ -128,6 +146,58 @@ impl Lab {
 
     /// Runs a job to its end; the exit code.
     pub fn run(&self, job: &Job, stdin: Option<File>, events: &dyn EventSink) -> Result<u8> {
+        let ended = self.run_until(job, stdin, events, &Cancel::default())?;
+        Ok(match ended {
+            Ended::Exited(code) => code,
+            Ended::TimedOut => TIMED_OUT,
+        })
+    }
+
+    /// The same for a job that says something at least every `most` while the
+    /// lab is well; `silence` is since when it has not.
+    pub fn run_watched(
+        &self,
+        job: &Job,
+        events: &dyn EventSink,
+        most: Duration,
+        silence: impl Fn() -> Duration + Send,
+    ) -> Result<Ended> {
+        let silent = Cancel::default();
+        let (over, wait) = mpsc::channel::<()>();
+        let ended = std::thread::scope(|scope| {
+            let asked = silent.clone();
+            scope.spawn(move || {
+                while let Some(left) = most.checked_sub(silence()) {
+                    // A disconnect is the job's end.
+                    if wait.recv_timeout(left) != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                }
+                asked.cancel();
+            });
+            let ended = self.run_until(job, None, events, &silent);
+            drop(over);
+            ended
+        });
+        ended.map_err(|error| {
+            if silent.is_cancelled() {
+                Error::runtime(
+                    SILENT,
+                    format!("it has said nothing for {} s", most.as_secs()),
+                )
+            } else {
+                error
+            }
+        })
+    }
+
+    fn run_until(
+        &self,
+        job: &Job,
+        stdin: Option<File>,
+        events: &dyn EventSink,
+        cancel: &Cancel,
+    ) -> Result<Ended> {
         let line = job.line()?;
         let command = Command {
             shell: &line,
@@ -139,18 +209,19 @@ impl Lab {
         };
         let exited = self
             .guest
-            .exec(command, events, &Cancel::default())
+            .exec(command, events, cancel)
             .inspect_err(|_| self.show_console())?
             .exited;
         if exited.timed_out {
             say(&format!("ended after {} s", job.timeout.as_secs()));
+            return Ok(Ended::TimedOut);
         }
-        Ok(u8::try_from(exited.exit_code).unwrap_or(1))
+        Ok(Ended::Exited(u8::try_from(exited.exit_code).unwrap_or(1)))
     }
 
-    /// Whether it died of itself, and not of a command or a full disk.
+    /// Whether it died or stopped of itself, and not of a command or a full disk.
     pub fn is_lost(error: &Error) -> bool {
-        ["guest_panic", "guest_ended", "guest_agent"].contains(&error.code)
+        ["guest_panic", "guest_ended", "guest_agent", SILENT].contains(&error.code)
     }
 
     /// A lab that is gone took its log along; this is all there is to look at.

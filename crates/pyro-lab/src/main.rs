@@ -64,8 +64,8 @@ enum Command {
         /// Who runs them
         #[arg(long, value_enum, default_value_t)]
         user: User,
-        /// Seconds after which all is ended
-        #[arg(long, default_value_t = 3600)]
+        /// Seconds after which all is ended, whatever number of labs it took
+        #[arg(long, default_value_t = 1500)]
         timeout: u64,
         /// Filters and flags for `cargo nextest run`
         #[arg(

@@ -11,19 +11,22 @@
 
 use crate::cargo;
 use crate::job::{Job, User};
-use crate::machine::Lab;
+use crate::machine::{Ended, Lab};
 use crate::output::{Sink, say};
 use crate::parts::Extra;
 use crate::place::{Place, workspace};
 use crate::tally::{Tally, Verdicts};
 use pyro_engine::layout::make_private_dir;
-use pyro_engine::{Error, Result};
+use pyro_engine::{Error, EventSink, Result};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How many labs may die under the tests.
 const MOST_LOST: u32 = 3;
+/// Profile `lab` reports a slow test every 120 s, so a lab that says nothing
+/// for longer has stopped, and its kernel could not tell.
+const MOST_SILENCE: Duration = Duration::from_secs(240);
 /// Nextest's exit code for failed tests.
 const TESTS_FAILED: u8 = 100;
 const ENTER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -88,14 +91,14 @@ pub struct Wanted<'a> {
 
 /// Runs them; nextest's exit code. An old QEMU now and then delivers an interrupt
 /// into the middle of a switch between the lab and a guest in it, of which the
-/// lab's kernel dies; what is left is then run in a new one.
+/// lab's kernel dies or stops; what is left is then run in a new one.
 pub fn run_tests(boot: impl Fn() -> Result<Lab>, wanted: &Wanted<'_>, sink: &Sink) -> Result<u8> {
     let began = Instant::now();
     let mut all = Verdicts::default();
     for lost in 0.. {
         let lab = boot()?;
         let tally = Tally::new(sink);
-        let ended = run_once(&lab, wanted, &all, sink, &tally);
+        let ended = run_once(&lab, wanted, began, &all, &tally);
         all.extend(tally.verdicts());
         match ended {
             Err(error) if lost < MOST_LOST && Lab::is_lost(&error) => {
@@ -103,18 +106,21 @@ pub fn run_tests(boot: impl Fn() -> Result<Lab>, wanted: &Wanted<'_>, sink: &Sin
                     "the lab is gone ({error}); a new one runs what is left"
                 ));
             }
-            Ok(_) if lost > 0 => return Ok(sum_up(&all, began)),
-            other => return other,
+            Ok(Ended::Exited(code)) if lost == 0 => return Ok(code),
+            Ok(Ended::Exited(_)) => return Ok(sum_up(&all, false, began)),
+            Ok(Ended::TimedOut) => return Ok(sum_up(&all, true, began)),
+            Err(error) => return Err(error),
         }
     }
     unreachable!("a lab too many is an error")
 }
 
-/// One summary in nextest's own form, which is what ci/test reads.
-fn sum_up(all: &Verdicts, began: Instant) -> u8 {
+/// One summary in nextest's own form, which is what ci/test reads. Where the
+/// time was over, what was not run counts as one failure.
+fn sum_up(all: &Verdicts, cut: bool, began: Instant) -> u8 {
     let (run, passed) = all.count();
     let seconds = began.elapsed().as_secs_f64();
-    let failed = run - passed;
+    let (run, failed) = (run + usize::from(cut), run - passed + usize::from(cut));
     say("over all labs:");
     let line = format!(
         "     Summary [{seconds:>8.3}s] {run} tests run: {passed} passed, {failed} failed, 0 skipped\n"
@@ -127,11 +133,11 @@ fn sum_up(all: &Verdicts, began: Instant) -> u8 {
 fn run_once(
     lab: &Lab,
     wanted: &Wanted<'_>,
+    began: Instant,
     judged: &Verdicts,
-    sink: &Sink,
     tally: &Tally<'_>,
-) -> Result<u8> {
-    enter(lab, wanted.user, sink)?;
+) -> Result<Ended> {
+    enter(lab, wanted.user, tally)?;
     let words = [
         "cargo-nextest",
         "nextest",
@@ -143,7 +149,9 @@ fn run_once(
         // The lab that died may have been at the last test.
         "--no-tests=pass",
     ];
-    let mut job = Job::new(words, wanted.timeout);
+    // The time is that of all labs together.
+    let left = wanted.timeout.saturating_sub(began.elapsed());
+    let mut job = Job::new(words, left);
     job.words
         .extend(crate::tally::arguments(wanted.arguments, judged));
     job.user = wanted.user;
@@ -151,7 +159,7 @@ fn run_once(
     job.variables = ["CARGO_TERM_COLOR=never", "INSTA_UPDATE=no"]
         .map(str::to_owned)
         .into();
-    lab.run(&job, None, tally)
+    lab.run_watched(&job, tally, MOST_SILENCE, || tally.silence())
 }
 
 /// Builds the benchmark `backends`; what the drive of programs needs for it.
@@ -173,10 +181,10 @@ pub fn run_bench(lab: &Lab, timeout: Duration, sink: &Sink) -> Result<u8> {
     lab.run(&job, None, sink)
 }
 
-fn enter(lab: &Lab, user: User, sink: &Sink) -> Result<()> {
+fn enter(lab: &Lab, user: User, events: &dyn EventSink) -> Result<()> {
     let checkout = workspace().display().to_string();
     let words = ["sh", "-euc", ENTER, "enter", &checkout, user.name()];
-    match lab.run(&Job::new(words, ENTER_TIMEOUT), None, sink)? {
+    match lab.run(&Job::new(words, ENTER_TIMEOUT), None, events)? {
         0 => Ok(()),
         code => Err(Error::runtime(
             "lab_tests",

@@ -1,13 +1,14 @@
 //! What nextest has said so far, test by test.
 //!
 //! Owns: reading its lines, so that a run which lost its lab goes on in
-//! another with what is left. Refuses: believing anything but a verdict; a
+//! another with what is left; since when nothing was said. Refuses: believing anything but a verdict; a
 //! test that was under way counts as not run.
 
 use crate::output::Sink;
 use pyro_engine::{Event, EventSink};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The names of nextest's option for a filter.
 const FILTER: [&str; 3] = ["-E", "--filterset", "--filter-expr"];
@@ -89,6 +90,7 @@ pub fn arguments(wanted: &[String], judged: &Verdicts) -> Vec<String> {
 pub struct Tally<'a> {
     sink: &'a Sink,
     open: Mutex<(Vec<u8>, Verdicts)>,
+    heard: Mutex<Instant>,
 }
 
 impl<'a> Tally<'a> {
@@ -96,7 +98,16 @@ impl<'a> Tally<'a> {
         Self {
             sink,
             open: Mutex::default(),
+            heard: Mutex::new(Instant::now()),
         }
+    }
+
+    /// Since when the lab has said nothing.
+    pub fn silence(&self) -> Duration {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
     }
 
     pub fn verdicts(self) -> Verdicts {
@@ -122,6 +133,7 @@ impl<'a> Tally<'a> {
 
 impl EventSink for Tally<'_> {
     fn event(&self, event: Event) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         // Nextest reports on stderr; a test's own output is indented there.
         if let Event::Stderr(bytes) = &event {
             self.read(bytes);
@@ -169,6 +181,17 @@ mod tests {
         assert!(others.starts_with("not (") && !others.contains("slow_one"));
         assert!(others.contains("(binary_id(=pyro-engine::real_vm) & test(=qemu::clones))"));
         assert_eq!(Verdicts::default().others(), "all()");
+    }
+
+    #[test]
+    fn any_event_ends_the_silence() {
+        let sink = Sink::own().unwrap();
+        let tally = Tally::new(&sink);
+        std::thread::sleep(Duration::from_millis(30));
+        let silent = tally.silence();
+        assert!(silent >= Duration::from_millis(30));
+        tally.event(Event::Stdout(Vec::new()));
+        assert!(tally.silence() < silent);
     }
 
     #[test]
