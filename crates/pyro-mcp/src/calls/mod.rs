@@ -2,9 +2,9 @@
 //! in time.
 //!
 //! ```text
-//! arguments -> checked -> admitted -> ledger: begin, or join what runs
-//!                                       |
-//!      worker thread: work.rs <---------'   ended -> result -> everybody who waits
+//! arguments -> checked -> ledger: begin, or join what runs
+//!                           |
+//!      worker thread: admitted, work.rs     ended -> result -> everybody who waits
 //!      the call: progress ... until the result, a cancellation, or 45 s:
 //!                "still running, send the same call again"
 //! ```
@@ -114,23 +114,18 @@ impl Calls {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let row = tool.row;
-        let admitted = tool.checked(arguments).and_then(|given| {
-            let request = boundary::admit(config, row, given.clone())?;
-            Ok((given, request))
-        });
-        let (given, request) = match admitted {
-            Ok(admitted) => admitted,
+        let given = match tool.checked(arguments) {
+            Ok(given) => given,
             Err(error) => return results::failure(config, row.name, &error),
         };
-        let key = format!("{} {request}", row.name);
-        let window = Window::of(row, &given, request);
+        let key = format!("{} {}", row.name, Value::Object(given.clone()));
         let for_work = config.clone();
         let waited = self.wait(
             row.name,
             &key,
             &context.ct,
             Progress::of(context),
-            move |work| finished(&for_work, row, &window, work),
+            move |work| finished(&for_work, row, given, work),
         );
         waited
             .await
@@ -295,15 +290,15 @@ async fn ended(result: &mut watch::Receiver<Option<CallToolResult>>) -> Option<C
     result.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-fn finished(config: &Config, row: &Row, window: &Window, work: &Work) -> CallToolResult {
-    let ended = work::run(config, row, window, &work.heard, &work.cancel);
-    match ended {
-        Ok(response) => {
-            let shown = boundary::shown(row, response);
-            results::success(row, window, shown, work.heard.notices())
-        }
-        Err(error) => results::failure(config, row.name, &error),
-    }
+/// Admission may read a workspace's record, so it is the thread's, too.
+fn finished(config: &Config, row: &Row, given: JsonObject, work: &Work) -> CallToolResult {
+    let ended = boundary::admit(config, row, given.clone()).and_then(|request| {
+        let window = Window::of(row, &given, request);
+        let response = work::run(config, row, &window, &work.heard, &work.cancel)?;
+        let shown = boundary::shown(row, response);
+        Ok(results::success(row, &window, shown, work.heard.notices()))
+    });
+    ended.unwrap_or_else(|error| results::failure(config, row.name, &error))
 }
 
 fn still_running(after: Duration) -> Error {
