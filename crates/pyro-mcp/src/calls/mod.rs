@@ -125,7 +125,14 @@ impl Calls {
             &key,
             &context.ct,
             Progress::of(context),
-            move |work| finished(&for_work, row, given, work),
+            // Admission may read a workspace's record, so it is the thread's.
+            move |work| match boundary::admit(&for_work, row, given.clone()) {
+                Ok(request) => {
+                    let window = Window::of(row, &given, request);
+                    finished(&for_work, row, &window, work)
+                }
+                Err(error) => results::failure(&for_work, row.name, &error),
+            },
         );
         waited
             .await
@@ -290,15 +297,15 @@ async fn ended(result: &mut watch::Receiver<Option<CallToolResult>>) -> Option<C
     result.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-/// Admission may read a workspace's record, so it is the thread's, too.
-fn finished(config: &Config, row: &Row, given: JsonObject, work: &Work) -> CallToolResult {
-    let ended = boundary::admit(config, row, given.clone()).and_then(|request| {
-        let window = Window::of(row, &given, request);
-        let response = work::run(config, row, &window, &work.heard, &work.cancel)?;
-        let shown = boundary::shown(row, response);
-        Ok(results::success(row, &window, shown, work.heard.notices()))
-    });
-    ended.unwrap_or_else(|error| results::failure(config, row.name, &error))
+fn finished(config: &Config, row: &Row, window: &Window, work: &Work) -> CallToolResult {
+    let ended = work::run(config, row, window, &work.heard, &work.cancel);
+    match ended {
+        Ok(response) => {
+            let shown = boundary::shown(row, response);
+            results::success(row, window, shown, work.heard.notices())
+        }
+        Err(error) => results::failure(config, row.name, &error),
+    }
 }
 
 fn still_running(after: Duration) -> Error {
