@@ -208,14 +208,15 @@ impl Mirror<'_> {
         made.output().map_err(|why| self.failed(&why)).map(drop)
     }
 
-    /// Begins anew for ids that are longer than those of this one.
+    /// Begins anew when this one has ids of another length.
     fn suit(&self, id: &str) -> Result<()> {
         let config = std::fs::read_to_string(self.repository.join("config"));
         let is_long = config.is_ok_and(|config| config.contains("sha256"));
-        if id.len() == 64 && !is_long {
-            self.begin("sha256")?;
+        match (id.len() == 64, is_long) {
+            (true, false) => self.begin("sha256"),
+            (false, true) => self.begin("sha1"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn find(&mut self, reference: Option<&str>, events: &dyn EventSink) -> Result<String> {
@@ -267,6 +268,9 @@ impl Mirror<'_> {
                 .ok_or_else(|| self.failed(&format!("{wanted} is no commit")));
         }
         if hex && wanted.len() >= 7 {
+            if let Some((id, _)) = self.ask(&["HEAD".to_owned()])?.first() {
+                self.suit(id)?;
+            }
             self.fetch_all(events)?;
             if let Some(id) = self.resolved(wanted) {
                 return Ok(id);

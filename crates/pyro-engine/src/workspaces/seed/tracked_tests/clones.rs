@@ -276,11 +276,17 @@ fn a_repository_of_long_ids_is_cloned() {
     );
     let (up, head) = (desk.path("up").display().to_string(), desk.head("main"));
     for reference in [None, Some(head.as_str()), Some(&head[..12])] {
+        desk.sh("rm -rf cache");
         let (made, seed) = desk.clone_of(&up, reference, &Heard::default()).unwrap();
         assert_eq!(seed.repo_commit.as_deref(), Some(head.as_str()));
         let tree = desk.unpacked(&made);
         assert_eq!(said(&tree, "cat a; git status --porcelain"), "1\n");
     }
+    // A wrong guess does not stay.
+    desk.git("git init -q short; cd short; echo 1 > a; git add a; git commit -qm 1");
+    let short = desk.path("short").display().to_string();
+    assert_eq!(desk.not_cloned(&short, Some(&head)).code, "clone_failed");
+    desk.clone_of(&short, None, &Heard::default()).unwrap();
 }
 
 #[test]
