@@ -16,9 +16,9 @@ use crate::config::Config;
 use crate::http;
 use crate::lines::Lines;
 use crate::server::Server;
-use pyro::project;
+use pyro::project::{self, Readiness};
 use pyro::server_options::ServerOptions;
-use pyro::{Error, Result};
+use pyro::{Cancel, Error, Result};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
@@ -59,6 +59,7 @@ pub struct ServeArgs {
 pub fn serve(args: ServeArgs) -> Result<u8> {
     let config = Config::new(args.options)?;
     greet(&config);
+    look_at_project(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(AT_ONCE + OTHER_THREADS)
@@ -88,6 +89,19 @@ fn greet(config: &Config) {
     );
     // Nobody has to read it.
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A second line when workspaces could not begin with the project; the client
+/// does not wait for the look.
+fn look_at_project(config: &Config) {
+    let source = Ok(config.project.clone());
+    std::thread::spawn(move || {
+        let seen = Readiness::look(&source, None, &Cancel::default());
+        if let (Some(reason), Some(fallback)) = (seen.reason, seen.fallback) {
+            let line = format!("pyro mcp serve: the project is not ready: {reason}; {fallback}\n");
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    });
 }
 
 async fn until_the_end(server: Server) -> Result<u8> {

@@ -196,6 +196,11 @@ impl Host {
         assert!(sent.success());
     }
 
+    /// The next line of stderr.
+    pub fn word(&self) -> String {
+        self.stderr.recv_timeout(PATIENCE).unwrap()
+    }
+
     /// How it ended, and what stderr had.
     pub fn end(&mut self) -> (ExitStatus, String) {
         let began = Instant::now();

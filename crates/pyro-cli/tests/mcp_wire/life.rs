@@ -18,6 +18,18 @@ fn it_says_once_what_it_is() {
 }
 
 #[test]
+fn a_project_that_cannot_be_used_is_said_at_the_start() {
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".git")).unwrap();
+    let host = Host::initialized(&["--project-path", project.path().to_str().unwrap()]);
+    assert!(host.word().contains("Git-tracked files of"));
+    let said = host.word();
+    for word in ["not ready", "not a git repository", "--no-project-source"] {
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
 fn an_end_before_the_first_word_is_an_error() {
     let mut host = Host::start(&[]);
     host.close_stdin();

@@ -6,7 +6,6 @@
 //! the home directory.
 
 use crate::layout::expand_home;
-use base64::Engine;
 
 /// What may carry a clone; `file` only when the address itself is a path.
 const REMOTE_PROTOCOLS: &str = "https:http:ssh:git";
@@ -28,11 +27,22 @@ pub struct Address {
     pub shown: String,
     /// What git may use, as `GIT_ALLOW_PROTOCOL`.
     pub protocols: String,
-    /// A header of HTTP and the address it is for, instead of credentials in
-    /// the arguments of processes, which everybody on this host may read.
-    pub header: Option<(String, String)>,
+    /// Those of HTTP, instead of in the arguments of processes, which everybody
+    /// on this host may read.
+    pub credentials: Option<Credentials>,
     /// Never to be shown.
     secrets: Vec<String>,
+}
+
+/// Who asks an HTTP server, as its address says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Scheme, host and port that they are for, and nobody else.
+    pub origin: String,
+    /// User, or a token alone.
+    pub name: String,
+    /// None when the address has a name only.
+    pub password: Option<String>,
 }
 
 impl std::fmt::Debug for Address {
@@ -57,12 +67,12 @@ impl Address {
             return Ok(Self::local(expand_home(text).display().to_string()));
         }
         if let Some((scheme, rest)) = text.split_once("://")
-            && scheme.chars().all(|one| one.is_ascii_alphanumeric())
+            && scheme.chars().all(is_of_scheme)
         {
             return Self::with_scheme(&scheme.to_ascii_lowercase(), rest);
         }
         if let Some((helper, _)) = text.split_once("::")
-            && helper.chars().all(|one| one.is_ascii_alphanumeric())
+            && helper.chars().all(is_of_scheme)
         {
             return Err(format!("the helper {helper:?} is not allowed; {FORMS}"));
         }
@@ -81,7 +91,7 @@ impl Address {
             url: text.to_owned(),
             shown: text.to_owned(),
             protocols: REMOTE_PROTOCOLS.to_owned(),
-            header: None,
+            credentials: None,
             secrets: Vec::new(),
         })
     }
@@ -91,7 +101,7 @@ impl Address {
             shown: path.clone(),
             url: path,
             protocols: format!("{REMOTE_PROTOCOLS}:file"),
-            header: None,
+            credentials: None,
             secrets: Vec::new(),
         }
     }
@@ -142,16 +152,21 @@ impl Address {
             _ => String::new(),
         };
         let http = scheme.starts_with("http");
-        let header = user.filter(|_| http).map(|user| {
-            let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            let pair = format!("{}:{}", decoded(name), decoded(password));
-            let word = base64::engine::general_purpose::STANDARD.encode(pair);
-            secrets.push(word.clone());
-            (
-                format!("{scheme}://{host}/"),
-                format!("Authorization: Basic {word}"),
-            )
+        let credentials = user.filter(|_| http).map(|user| {
+            let (name, password) = match user.split_once(':') {
+                Some((name, password)) => (name, Some(decoded(password))),
+                None => (user, None),
+            };
+            Credentials {
+                origin: format!("{scheme}://{host}"),
+                name: decoded(name),
+                password,
+            }
         });
+        // They become lines of git's protocol.
+        if credentials.iter().any(Credentials::has_controls) {
+            return Err("its credentials have control characters".into());
+        }
         let url = match user {
             Some(user) if !http => format!("{scheme}://{user}@{host}{path}"),
             _ => format!("{scheme}://{host}{path}"),
@@ -160,7 +175,7 @@ impl Address {
             url,
             shown: format!("{scheme}://{shown_user}{host}{shown_path}"),
             protocols: REMOTE_PROTOCOLS.to_owned(),
-            header,
+            credentials,
             secrets,
         })
     }
@@ -184,9 +199,24 @@ impl Address {
 
     /// What tells clones apart, credentials included.
     pub fn identity(&self) -> String {
-        let header = self.header.as_ref().map_or("", |(_, header)| header);
-        format!("{}\n{header}", self.url)
+        let who = self.credentials.as_ref().map(|who| {
+            let password = who.password.as_deref().unwrap_or_default();
+            format!("{}:{password}", who.name)
+        });
+        format!("{}\n{}", self.url, who.unwrap_or_default())
     }
+}
+
+impl Credentials {
+    fn has_controls(&self) -> bool {
+        let password = self.password.iter().flat_map(|password| password.chars());
+        self.name.chars().chain(password).any(char::is_control)
+    }
+}
+
+/// What git takes for a part of a protocol's or helper's name.
+fn is_of_scheme(one: char) -> bool {
+    one.is_ascii_alphanumeric() || "+-.".contains(one)
 }
 
 fn check_host(host: &str) -> Result<(), String> {
@@ -224,15 +254,16 @@ fn decoded(text: &str) -> String {
 /// # Errors
 /// Why not.
 pub fn check_reference(text: &str) -> Result<(), String> {
-    let bad = |one: char| one.is_control() || " ~^:?*[\\".contains(one);
+    let bad = |one: char| one.is_control() || " :?*[\\".contains(one);
     let part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
     let why = if text.starts_with('-') {
         "it begins like an option"
     } else if text.len() > MOST_REFERENCE_BYTES {
         "it is too long"
-    } else if text.contains("..") || text.contains("@{") || text.ends_with('.') || text == "@" {
-        "it is an expression"
-    } else if text.chars().any(bad) || text.split('/').any(part) {
+    } else if text.contains("..") || text.contains(['~', '^']) || text.contains("@{") || text == "@"
+    {
+        "it is an expression; give the branch, tag or commit it stands for"
+    } else if text.chars().any(bad) || text.ends_with('.') || text.split('/').any(part) {
         "no branch or tag can be called so"
     } else {
         return Ok(());
@@ -252,6 +283,11 @@ mod tests {
             "ext::sh -c x://y",
             "fd::3",
             "https::x",
+            "a+b::x",
+            "git+ssh://-oProxyCommand=evil/x",
+            "svn+ssh://host/x",
+            "https://a%0ahost=b@host/x",
+            "https://a:b%0d@host/x",
             "-uevil",
             "--upload-pack=evil",
             "ssh://-oProxyCommand=evil/x",
@@ -289,14 +325,19 @@ mod tests {
             Address::parse("https://user:s3cr%40t@host:8443/x.git?private_token=abc").unwrap();
         assert_eq!(address.shown, "https://host:8443/x.git?...");
         assert_eq!(address.url, "https://host:8443/x.git?private_token=abc");
-        let (origin, header) = address.header.clone().unwrap();
-        assert_eq!(origin, "https://host:8443/");
-        assert_eq!(header, "Authorization: Basic dXNlcjpzM2NyQHQ=");
-        let said = "fatal: https://user:s3cr%40t@host/ s3cr@t dXNlcjpzM2NyQHQ= ?private_token=abc";
+        let who = address.credentials.clone().unwrap();
+        assert_eq!(who.origin, "https://host:8443");
+        assert_eq!(
+            (who.name.as_str(), who.password.as_deref()),
+            ("user", Some("s3cr@t"))
+        );
+        let said = "fatal: https://user:s3cr%40t@host/ s3cr@t ?private_token=abc";
         let told = address.redacted(said);
-        for secret in ["s3cr", "dXNl", "abc"] {
+        for secret in ["s3cr", "abc"] {
             assert!(!told.contains(secret), "{told}");
         }
+        let other = Address::parse("https://user:word@host:8443/x.git?private_token=abc").unwrap();
+        assert_ne!(other.identity(), address.identity());
         let token = Address::parse("https://ghp_0123456789@host/x").unwrap();
         assert_eq!(token.shown, "https://host/x");
         assert!(!format!("{token:?} {}", token.redacted("x ghp_0123456789 y")).contains("ghp"));
@@ -345,18 +386,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_passes_never_looks_like_an_option_or_helper(text in "[-a-z:/@.+~% ]{0,40}") {
+        fn what_passes_never_looks_like_an_option_or_helper(text in "[-a-z:/@.+~% ]{0,40}|[a-z]{1,3}[+.-]?[a-z]{0,2}::?(//)?-?[a-z:/]{0,9}") {
             if let Ok(address) = Address::parse(&text) {
                 prop_assert!(!address.url.starts_with('-'));
                 let helper = address.url.split_once("::").is_some_and(|(name, _)|
-                    !name.is_empty() && name.chars().all(|one| one.is_ascii_alphanumeric()));
+                    !name.is_empty() && name.chars().all(is_of_scheme));
                 prop_assert!(!helper, "{}", address.url);
             }
         }
 
         #[test]
         fn no_password_is_shown(password in "[a-zA-Z0-9_%]{8,30}", scheme in "https|http|ssh|git") {
-            let address = Address::parse(&format!("{scheme}://me:{password}@host.example/x")).unwrap();
+            let parsed = Address::parse(&format!("{scheme}://me:{password}@host.example/x"));
+            // Percent signs may make control characters.
+            prop_assert!(parsed.is_ok() || password.contains(['0', '1', '7']), "{parsed:?}");
+            let Ok(address) = parsed else { return Ok(()) };
             prop_assert!(!address.shown.contains(&password));
             let said = format!("could not read {password} of {}", address.url);
             let told = [format!("{address:?}"), address.redacted(&said)];

@@ -5,7 +5,8 @@
 //!   of configuration     the repository's own, without what would run
 //!                        something: monitor, hooks, lazy fetches, prompts
 //!   of time              a silence and a whole, and the caller's Cancel;
-//!                        then the whole process group is killed
+//!                        then the whole process group is killed; with a
+//!                        guard also when pyro is killed
 //! ```
 //!
 //! Owns: starting it and its end. Refuses: commands that apply filters or
@@ -17,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -106,6 +107,37 @@ pub fn in_work_tree(root: &Path) -> Command {
 /// # Errors
 /// `git_missing`, `git_timeout`, `cancelled`.
 pub fn run(git: &mut Command, patience: Patience, cancel: &Cancel) -> Result<Answer> {
+    run_beside(git, patience, cancel, |_| None)
+}
+
+/// Runs what may take long or has helpers of its own, none of which outlives
+/// pyro, however that ends.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_guarded(git: &mut Command, patience: Patience, cancel: &Cancel) -> Result<Answer> {
+    run_beside(git, patience, cancel, guard)
+}
+
+/// Kills its own process group when nobody has the other end of its input.
+fn guard(group: i32) -> Option<Child> {
+    let mut guard = Command::new("sh");
+    guard
+        .args(["-c", "read -r _; kill -KILL 0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(group)
+        .spawn()
+        .ok()
+}
+
+fn run_beside(
+    git: &mut Command,
+    patience: Patience,
+    cancel: &Cancel,
+    beside: impl Fn(i32) -> Option<Child>,
+) -> Result<Answer> {
     let spawned = git
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -117,7 +149,11 @@ pub fn run(git: &mut Command, patience: Patience, cancel: &Cancel) -> Result<Ans
             .hint("install git, or do without: give an explicit seed_path")
     })?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let kill = || group.map(|group| kill_process_group(group, Signal::KILL));
+    let mut beside = group.and_then(|group| beside(group.as_raw_pid()));
+    let mut kill = || {
+        group.map(|group| kill_process_group(group, Signal::KILL));
+        beside.as_mut().map(Child::wait)
+    };
     let began = Instant::now();
     let said = Arc::new(AtomicU64::new(0));
     let stdout = child

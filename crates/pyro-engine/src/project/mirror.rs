@@ -18,45 +18,36 @@
 
 use super::FALLBACKS;
 use super::address::Address;
+use super::commit::Commit;
 use super::git::{self, Patience};
-use super::listing;
-use super::tracked::Tracked;
+use super::remote;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::{Layout, make_private_dir};
 use sha2::{Digest, Sha256};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// Mirrors that nobody used for so long go.
 const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Of all mirrors together.
+const MOST_BYTES: u64 = 8 << 30;
+/// One that was asked so lately may still be checked out.
+const IN_USE: Duration = Duration::from_secs(3600);
+/// How often one looks whether it is its turn.
+const TURN: Duration = Duration::from_millis(20);
 /// For what asks a server.
 const REMOTE: Patience = Patience {
     silence: Duration::from_secs(120),
     whole: Duration::from_secs(3600),
 };
-/// For what writes files of this host without a word.
-const CHECKOUT: Patience = Patience {
-    silence: Duration::from_secs(1800),
-    whole: Duration::from_secs(1800),
-};
-
-/// A commit that is here.
-#[derive(Clone, Debug)]
-pub struct Commit {
-    /// Where it came from.
-    pub address: Address,
-    /// Its id, as hex digits.
-    pub id: String,
-    repository: PathBuf,
-}
-
 /// The mirrors.
 pub struct Mirrors {
     folder: PathBuf,
     patience: Patience,
+    most_bytes: u64,
 }
 
 impl Mirrors {
@@ -65,7 +56,14 @@ impl Mirrors {
         Self {
             folder: layout.mirrors(),
             patience: REMOTE,
+            most_bytes: MOST_BYTES,
         }
+    }
+
+    #[cfg(test)]
+    pub fn with_most_bytes(mut self, most_bytes: u64) -> Self {
+        self.most_bytes = most_bytes;
+        self
     }
 
     #[cfg(test)]
@@ -87,9 +85,9 @@ impl Mirrors {
         cancel: &Cancel,
     ) -> Result<Commit> {
         make_private_dir(&self.folder)?;
-        self.tidy();
         let key = hex::encode(&Sha256::digest(address.identity())[..16]);
         let _lock = self.lock(&key, cancel)?;
+        self.tidy();
         let mut mirror = Mirror {
             repository: self.folder.join(format!("{key}.git")),
             address,
@@ -114,43 +112,67 @@ impl Mirrors {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        while lock.try_lock().is_err() {
-            if cancel.is_cancelled() {
-                return Err(Error::runtime(
-                    "cancelled",
-                    "cancelled while another clone ran",
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        take_turn(&lock, cancel)?;
         // Only its age suffers.
         let _ = lock.set_modified(SystemTime::now());
         Ok(lock)
     }
 
-    /// Removes mirrors that nobody used for long. The locks stay: one that is
-    /// gone could be held by nobody.
+    /// Removes mirrors that nobody used for long, and the longest unused ones
+    /// of too many bytes. The locks stay: one that is gone could be held by
+    /// nobody.
     fn tidy(&self) {
         let entries = std::fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
             .flatten();
-        for entry in entries {
+        let mirrors = entries.filter_map(|entry| {
             let path = entry.path();
-            let Some(lock) = path
-                .extension()
-                .filter(|kind| *kind == "lock")
-                .and_then(|_| File::open(&path).ok())
-            else {
-                continue;
-            };
-            let age = lock.metadata().and_then(|found| found.modified());
-            let old = age.is_ok_and(|age| age.elapsed().is_ok_and(|age| age > KEPT_UNUSED));
-            if old && lock.try_lock().is_ok() {
-                let _ = std::fs::remove_dir_all(path.with_extension("git"));
+            path.extension().filter(|kind| *kind == "lock")?;
+            let lock = File::open(&path).ok()?;
+            let used = lock.metadata().and_then(|found| found.modified()).ok()?;
+            let unused = used.elapsed().unwrap_or_default();
+            Some((unused, path.with_extension("git"), lock))
+        });
+        let mut mirrors: Vec<_> = mirrors.collect();
+        mirrors.sort_by_key(|(unused, ..)| *unused);
+        let mut kept_bytes = 0;
+        for (unused, repository, lock) in mirrors {
+            let bytes = kept_bytes + pack_bytes(&repository);
+            let gone = unused > KEPT_UNUSED || bytes > self.most_bytes && unused > IN_USE;
+            if gone && lock.try_lock().is_ok() {
+                let _ = std::fs::remove_dir_all(repository);
+            } else {
+                kept_bytes = bytes;
             }
         }
     }
+}
+
+fn pack_bytes(repository: &Path) -> u64 {
+    let packs = std::fs::read_dir(repository.join("objects/pack"));
+    let packs = packs.into_iter().flatten().flatten();
+    packs
+        .filter_map(|pack| Some(pack.metadata().ok()?.len()))
+        .sum()
+}
+
+/// Waits until nobody else has a lock.
+///
+/// # Errors
+/// `cancelled`.
+pub fn take_turn(lock: &File, cancel: &Cancel) -> Result<()> {
+    while let Err(error) = lock.try_lock() {
+        if let TryLockError::Error(error) = error {
+            return Err(Error::runtime("io", format!("cannot lock a file: {error}")));
+        }
+        if cancel.is_cancelled() {
+            let what = "cancelled while the same source was read for another workspace";
+            return Err(Error::runtime("cancelled", what));
+        }
+        std::thread::sleep(TURN);
+    }
+    Ok(())
 }
 
 /// One mirror, whose lock is held.
@@ -165,24 +187,36 @@ impl Mirror<'_> {
     /// Makes it, or takes away what a killed git left.
     fn mend(&self) -> Result<()> {
         if !self.repository.join("HEAD").is_file() {
-            let _ = std::fs::remove_dir_all(&self.repository);
-            let mut git = git::command();
-            git.args(["init", "--quiet", "--bare", "--template="])
-                .arg(&self.repository);
-            let made = git::run(&mut git, Patience::LOCAL, self.cancel)?;
-            made.output().map_err(|why| self.failed(&why))?;
+            self.begin("sha1")?;
         }
-        for folder in ["", "objects/pack", "refs/pyro"] {
-            let entries = std::fs::read_dir(self.repository.join(folder));
-            for entry in entries.into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                if name.ends_with(".lock") || name.starts_with("tmp_") {
-                    let _ = std::fs::remove_file(entry.path());
-                }
-            }
+        for folder in ["", "objects/pack"] {
+            unlock(&self.repository.join(folder), false);
         }
+        unlock(&self.repository.join("refs"), true);
         Ok(())
+    }
+
+    /// An empty one, whatever git's own choices are.
+    fn begin(&self, hash: &str) -> Result<()> {
+        let _ = std::fs::remove_dir_all(&self.repository);
+        let mut git = git::command();
+        git.env("GIT_DEFAULT_HASH", hash)
+            .env("GIT_DEFAULT_REF_FORMAT", "files")
+            .args(["init", "--quiet", "--bare", "--template="])
+            .arg(&self.repository);
+        let made = git::run(&mut git, Patience::LOCAL, self.cancel)?;
+        made.output().map_err(|why| self.failed(&why)).map(drop)
+    }
+
+    /// Begins anew when this one has ids of another length.
+    fn suit(&self, id: &str) -> Result<()> {
+        let config = std::fs::read_to_string(self.repository.join("config"));
+        let is_long = config.is_ok_and(|config| config.contains("sha256"));
+        match (id.len() == 64, is_long) {
+            (true, false) => self.begin("sha256"),
+            (false, true) => self.begin("sha1"),
+            _ => Ok(()),
+        }
     }
 
     fn find(&mut self, reference: Option<&str>, events: &dyn EventSink) -> Result<String> {
@@ -222,6 +256,7 @@ impl Mirror<'_> {
             let peeled = format!("{name}^{{}}");
             let peeled = listed.iter().find(|(_, listed)| *listed == peeled);
             let commit = &peeled.unwrap_or(id).0;
+            self.suit(commit)?;
             let kept = kept_name(name);
             if self.has(commit) {
                 self.local(&["update-ref", &kept, commit])?;
@@ -233,6 +268,9 @@ impl Mirror<'_> {
                 .ok_or_else(|| self.failed(&format!("{wanted} is no commit")));
         }
         if hex && wanted.len() >= 7 {
+            if let Some((id, _)) = self.ask(&["HEAD".to_owned()])?.first() {
+                self.suit(id)?;
+            }
             self.fetch_all(events)?;
             if let Some(id) = self.resolved(wanted) {
                 return Ok(id);
@@ -251,6 +289,7 @@ impl Mirror<'_> {
     }
 
     fn by_id(&self, id: &str, events: &dyn EventSink) -> Result<String> {
+        self.suit(id)?;
         if self.has(id) {
             return Ok(id.to_owned());
         }
@@ -269,7 +308,7 @@ impl Mirror<'_> {
 
     /// Ids and names the server has of these.
     fn ask(&self, names: &[String]) -> Result<Vec<(String, String)>> {
-        let mut git = self.remote();
+        let mut git = remote::command(&self.repository, self.address);
         git.args(["ls-remote", "--", &self.address.url]);
         for name in names {
             git.arg(name).arg(format!("{name}^{{}}"));
@@ -290,7 +329,7 @@ impl Mirror<'_> {
             fields: vec![("from", self.address.shown.clone())],
         });
         let run = |depth: &[&str]| {
-            let mut git = self.remote();
+            let mut git = remote::command(&self.repository, self.address);
             git.args(["fetch", "--quiet", "--progress", "--no-tags", "--force"])
                 .args(["--no-recurse-submodules", "--no-write-fetch-head"])
                 .args(depth)
@@ -312,7 +351,7 @@ impl Mirror<'_> {
             fields: vec![("from", self.address.shown.clone())],
         });
         let shallow = self.repository.join("shallow").exists();
-        let mut git = self.remote();
+        let mut git = remote::command(&self.repository, self.address);
         git.args(["fetch", "--quiet", "--progress", "--no-tags", "--force"])
             .args(["--no-recurse-submodules", "--no-write-fetch-head"])
             .args(shallow.then_some("--unshallow"))
@@ -343,50 +382,17 @@ impl Mirror<'_> {
         self.done(&mut git)
     }
 
-    /// A command that asks the server: with the user's own configuration,
-    /// which knows proxies and credentials, but never a prompt.
-    fn remote(&self) -> Command {
-        let mut git = Command::new("git");
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
-                git.env_remove(name);
-            }
-        }
-        git.env_remove("SSH_ASKPASS")
-            .env("LC_ALL", "C")
-            .env("GIT_DIR", &self.repository)
-            .env("GIT_ALLOW_PROTOCOL", &self.address.protocols)
-            .env(
-                "GIT_SSH_COMMAND",
-                "ssh -oBatchMode=yes -oConnectTimeout=30 -oControlMaster=no -oControlPath=none",
-            )
-            .env("GCM_INTERACTIVE", "never")
-            .current_dir(&self.repository)
-            .args([
-                "-c",
-                "core.askPass=",
-                "-c",
-                "http.lowSpeedLimit=1",
-                "-c",
-                "http.lowSpeedTime=120",
-            ]);
-        git::harden(&mut git);
-        if let Some((origin, header)) = &self.address.header {
-            git.env("GIT_CONFIG_COUNT", "1")
-                .env("GIT_CONFIG_KEY_0", format!("http.{origin}.extraHeader"))
-                .env("GIT_CONFIG_VALUE_0", header);
-        }
-        git
-    }
-
     fn done(&self, git: &mut Command) -> Result<String> {
-        let said = git::run(git, self.patience, self.cancel).map_err(|error| match error.code {
-            "git_timeout" => Error {
-                message: format!("cannot clone {}: {}", self.address.shown, error.message),
-                ..error
-            },
-            _ => error,
-        })?;
+        let said =
+            git::run_guarded(git, self.patience, self.cancel).map_err(|error| {
+                match error.code {
+                    "git_timeout" => Error {
+                        message: format!("cannot clone {}: {}", self.address.shown, error.message),
+                        ..error
+                    },
+                    _ => error,
+                }
+            })?;
         let said = said.output().map_err(|why| self.failed(&why))?;
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
@@ -403,66 +409,22 @@ impl Mirror<'_> {
     }
 }
 
-fn kept_name(name: &str) -> String {
-    format!("refs/pyro/{}", hex::encode(&Sha256::digest(name)[..16]))
+/// Takes away what a killed git left in a folder.
+fn unlock(folder: &Path, deep: bool) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if deep {
+                unlock(&entry.path(), deep);
+            }
+        } else if name.ends_with(".lock") || name.starts_with("tmp_") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
-impl Commit {
-    /// When it was committed, Unix seconds: the time of all its files.
-    ///
-    /// # Errors
-    /// `clone_failed`.
-    pub fn time(&self, cancel: &Cancel) -> Result<i64> {
-        let text = self.ask(&["cat-file", "commit", &self.id], None, cancel)?;
-        let text = String::from_utf8_lossy(&text);
-        let line = text.lines().find(|line| line.starts_with("committer "));
-        let seconds = line.and_then(|line| line.rsplit(' ').nth(1)?.parse().ok());
-        Ok(seconds.unwrap_or(0))
-    }
-
-    /// Writes its files into the empty folder `to`, and lists them; `index` is
-    /// a file that is made beside.
-    ///
-    /// # Errors
-    /// `clone_failed`, `git_timeout`, `cancelled`.
-    pub fn check_out(&self, to: &Path, index: &Path, cancel: &Cancel) -> Result<Tracked> {
-        let places = Some((to, index));
-        self.ask(&["read-tree", &self.id], places, cancel)?;
-        self.ask(&["checkout-index", "--all", "--quiet"], places, cancel)?;
-        let text = self.ask(&["ls-files", "-t", "-s", "-z"], places, cancel)?;
-        Ok(Tracked {
-            entries: listing::parse(&text).map_err(|why| self.broken(&why))?,
-            submodules: Vec::new(),
-            print: Sha256::digest(&text).into(),
-        })
-    }
-
-    fn ask(
-        &self,
-        words: &[&str],
-        places: Option<(&Path, &Path)>,
-        cancel: &Cancel,
-    ) -> Result<Vec<u8>> {
-        let mut git = git::command();
-        git.env("GIT_DIR", &self.repository).args(words);
-        if let Some((tree, index)) = places {
-            git.env("GIT_WORK_TREE", tree)
-                .env("GIT_INDEX_FILE", index)
-                .current_dir(tree);
-        }
-        let said = git::run(&mut git, CHECKOUT, cancel)?;
-        said.output().map_err(|why| self.broken(&why))
-    }
-
-    fn broken(&self, why: &str) -> Error {
-        let why = self.address.said(why);
-        let what = format!(
-            "cannot check out {} of {}: {why}",
-            self.id, self.address.shown
-        );
-        Error::runtime("clone_failed", what).hint(format!(
-            "remove {} to clone anew; or {FALLBACKS}",
-            self.repository.display()
-        ))
-    }
+fn kept_name(name: &str) -> String {
+    format!("refs/pyro/{}", hex::encode(&Sha256::digest(name)[..16]))
 }

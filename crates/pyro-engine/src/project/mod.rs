@@ -13,11 +13,13 @@
 //! (workspaces/seed).
 
 pub(crate) mod address;
+pub(crate) mod commit;
 pub(crate) mod first_commit;
 pub(crate) mod git;
 pub(crate) mod listing;
 pub(crate) mod mirror;
 pub mod readiness;
+mod remote;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tracked;
@@ -225,6 +227,7 @@ fn top_level(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let root = folder
         .ancestors()
-        .find(|folder| folder.join(".git").exists())?;
+        // One that leads nowhere counts too: its ignored files must not enter.
+        .find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
     Some(root.to_owned())
 }

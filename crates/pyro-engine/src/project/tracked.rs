@@ -109,6 +109,9 @@ pub fn head(root: &Path, cancel: &Cancel) -> Result<Option<String>> {
 
 /// A path of the listing on this host.
 pub fn beneath(root: &Path, path: &[u8]) -> PathBuf {
+    if path.is_empty() {
+        return root.to_owned();
+    }
     root.join(OsStr::from_bytes(path))
 }
 

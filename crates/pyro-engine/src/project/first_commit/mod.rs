@@ -50,6 +50,8 @@ pub struct Leaf {
     pub content: Content,
     /// Seconds and nanoseconds since the Unix epoch.
     pub mtime: (i64, u32),
+    /// What the project's own index says it is: SHA-1 or SHA-256, as hex digits.
+    pub indexed: String,
 }
 
 /// What is in a leaf.
@@ -85,8 +87,8 @@ impl Leaf {
 
 /// What was written.
 pub struct Written {
-    /// Object of each leaf, as hex digits, in their order.
-    pub blobs: Vec<String>,
+    /// Leaves that are not what the project's index says.
+    pub modified: u64,
     /// Files below `.git`, in order, each beside where it lies now.
     pub files: Vec<(String, PathBuf)>,
 }
@@ -102,8 +104,10 @@ pub fn write(
     cancel: &Cancel,
 ) -> Result<Written> {
     let blobs = each(leaves.len(), cancel, |number| {
-        objects::blob(&leaves[number], failed)
+        objects::blob(&leaves[number], failed, cancel)
     })?;
+    let modified = blobs.iter().filter(|(_, same)| !same).count() as u64;
+    let blobs: Vec<_> = blobs.into_iter().map(|(id, _)| id).collect();
     let named: Vec<_> = leaves.iter().zip(&blobs).collect();
     let trees = objects::trees(&named);
     let commit = Object::commit(trees.root);
@@ -126,10 +130,7 @@ pub fn write(
     keep("refs/heads/main".into(), tip.as_bytes())?;
     files.push((format!("{name}.pack"), place));
     files.sort();
-    Ok(Written {
-        blobs: blobs.iter().map(hex::encode).collect(),
-        files,
-    })
+    Ok(Written { modified, files })
 }
 
 /// Does something for each number below `count`, with a thread per processor;

@@ -2,9 +2,11 @@
 //!
 //! Owns: their bytes and ids. Refuses: where they are stored (pack.rs).
 
-use super::{Content, Leaf, Named, open};
+use super::{Content, Leaf, Named, cancelled, open};
 use crate::error::{Error, Result};
+use crate::events::Cancel;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 use std::io::Read;
 use std::path::Path;
 
@@ -60,29 +62,49 @@ impl Object {
 }
 
 fn begun(kind: Kind, size: u64) -> Sha1 {
-    Sha1::new_with_prefix(format!("{} {size}\0", kind.name()))
+    prefixed(kind, size)
 }
 
-/// The id of a leaf's content.
-pub fn blob(leaf: &Leaf, failed: &(dyn Fn(&Path, std::io::Error) -> Error + Sync)) -> Result<Id> {
+fn prefixed<Hash: Digest>(kind: Kind, size: u64) -> Hash {
+    Hash::new_with_prefix(format!("{} {size}\0", kind.name()))
+}
+
+/// The id of a leaf's content, and whether it is what the project's index has.
+pub fn blob(
+    leaf: &Leaf,
+    failed: &(dyn Fn(&Path, std::io::Error) -> Error + Sync),
+    cancel: &Cancel,
+) -> Result<(Id, bool)> {
     let mut hash = begun(Kind::Blob, leaf.size());
+    let mut long = (leaf.indexed.len() == 64).then(|| prefixed(Kind::Blob, leaf.size()));
+    let mut add = |bytes: &[u8]| {
+        hash.update(bytes);
+        if let Some(long) = &mut long {
+            Sha256::update(long, bytes);
+        }
+    };
     match &leaf.content {
-        Content::Link(target) => hash.update(target),
+        Content::Link(target) => add(target),
         Content::File { from, size, .. } => {
             let mut file = open(from).map_err(|error| failed(from, error))?.take(*size);
             let length = usize::try_from(*size).unwrap_or(usize::MAX);
             let mut buffer = vec![0; length.clamp(1, 256 << 10)];
             loop {
+                if cancel.is_cancelled() {
+                    return Err(cancelled());
+                }
                 match file.read(&mut buffer) {
                     Ok(0) => break,
-                    Ok(count) => hash.update(&buffer[..count]),
+                    Ok(count) => add(&buffer[..count]),
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(failed(from, error)),
                 }
             }
         }
     }
-    Ok(hash.finalize().into())
+    let id: Id = hash.finalize().into();
+    let name = long.map_or_else(|| hex::encode(id), |long| hex::encode(long.finalize()));
+    Ok((id, name == leaf.indexed))
 }
 
 /// The trees above leaves.

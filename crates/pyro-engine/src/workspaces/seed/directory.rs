@@ -78,7 +78,8 @@ pub(super) struct Walk {
     names: HashMap<(u64, u64), usize>,
     skipped: u64,
     pub newest: i64,
-    /// In place of the times of files.
+    /// In place of the times of files that pyro itself has written; their modes
+    /// are not those of its umask, either.
     pub time: Option<(i64, u32)>,
 }
 
@@ -189,8 +190,13 @@ impl Walk {
 }
 
 fn meta(found: &Metadata, time: Option<(i64, u32)>) -> Meta {
+    let mode = match time {
+        Some(_) if found.is_file() && found.mode() & 0o100 != 0 => 0o755,
+        Some(_) if found.is_file() => 0o644,
+        _ => found.mode() & 0o7777,
+    };
     Meta {
-        mode: (found.mode() & 0o7777) as u16,
+        mode: mode as u16,
         owner: (0, 0),
         mtime: time.unwrap_or((
             found.mtime(),
@@ -299,5 +305,29 @@ impl Read for Pieces<'_> {
             (self.pieces, self.done) = (rest, 0);
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn files_that_pyro_wrote_do_not_have_the_modes_of_its_umask() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, clean) in [
+            (0o600, 0o644),
+            (0o700, 0o755),
+            (0o664, 0o644),
+            (0o775, 0o755),
+        ] {
+            file.as_file()
+                .set_permissions(std::fs::Permissions::from_mode(mode))
+                .unwrap();
+            let found = file.as_file().metadata().unwrap();
+            assert_eq!(meta(&found, Some((0, 0))).mode, clean);
+            assert_eq!(u32::from(meta(&found, None).mode), mode);
+        }
     }
 }

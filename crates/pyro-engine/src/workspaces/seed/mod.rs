@@ -35,7 +35,8 @@ use crate::events::{Cancel, EventSink};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
-use crate::project::mirror::Commit;
+use crate::project::commit::Commit;
+use crate::project::mirror::take_turn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -127,7 +128,7 @@ impl Baselines {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        memory.lock().map_err(Error::io("lock", &path))?;
+        take_turn(&memory, cancel)?;
         if let Some(known) = recall(&mut memory)
             && self.touch(&known.key)
         {
@@ -315,7 +316,7 @@ impl<'a> Look<'a> {
             Self::Directory(_, seen) => seen.print,
             Self::Archive(_, (print, _)) => *print,
             Self::Tracked(looked) => looked.print,
-            Self::Clone(commit) => Sha256::digest(format!("clone 1 {}", commit.id)).into(),
+            Self::Clone(commit) => Sha256::digest(format!("clone 2 {}", commit.id)).into(),
         }
     }
 }

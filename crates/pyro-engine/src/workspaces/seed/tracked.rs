@@ -164,7 +164,8 @@ fn lstat(path: &Path) -> Result<Option<Metadata>> {
     match std::fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            // A name that is too long for this file system cannot be there.
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
             _ => Err(unreadable(path, error)),
         },
     }
@@ -189,7 +190,8 @@ fn unreadable(path: &Path, error: std::io::Error) -> Error {
 
 impl Looked {
     /// Reads the files, makes their commit in `folder`, which is empty.
-    /// `time` stands in for the times of files, where they mean nothing.
+    /// `time` stands in for the times of files, and whether they are executable
+    /// for their modes, where those mean nothing.
     ///
     /// # Errors
     /// `source_io` naming a file that cannot be read, `source_changed`,
@@ -213,8 +215,6 @@ impl Looked {
             leaves.push(leaf);
         }
         let made = first_commit::write(&leaves, folder, &unreadable, cancel)?;
-        let differs = |((entry, _), blob): &(&(Entry, Metadata), &String)| entry.object != **blob;
-        let modified = self.leaves.iter().zip(&made.blobs).filter(differs).count() as u64;
 
         let folder_meta = |mtime| Meta {
             mode: 0o755,
@@ -269,7 +269,7 @@ impl Looked {
             walked: walk.finish(),
             entry_count,
             bytes,
-            modified,
+            modified: made.modified,
         })
     }
 
@@ -290,6 +290,7 @@ impl Looked {
             path: entry.path.clone(),
             content,
             mtime: time.unwrap_or((found.mtime(), nanoseconds)),
+            indexed: entry.object.clone(),
         })
     }
 }

@@ -1,22 +1,18 @@
-//! Clones from repositories of this host and from servers on loopback.
+//! Clones from repositories of this host.
 
 use super::{Desk, desk, said};
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
-use crate::project::git::Patience;
 use crate::project::mirror::Mirrors;
 use crate::project::{ProjectSource, Wish};
 use crate::workspaces::record::WorkspaceSeed;
 use crate::workspaces::seed::{Baseline, Origin};
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 /// What was said while it ran.
 #[derive(Default)]
-struct Heard(Mutex<Vec<Event>>);
+pub(super) struct Heard(Mutex<Vec<Event>>);
 
 impl EventSink for Heard {
     fn event(&self, event: Event) {
@@ -43,11 +39,6 @@ impl Heard {
     }
 }
 
-const SHORT: Patience = Patience {
-    silence: Duration::from_millis(700),
-    whole: Duration::from_secs(20),
-};
-
 impl Desk {
     fn clone_of(
         &self,
@@ -59,7 +50,7 @@ impl Desk {
         self.clone_with(&mirrors, url, reference, heard, &Cancel::default())
     }
 
-    fn clone_with(
+    pub(super) fn clone_with(
         &self,
         mirrors: &Mirrors,
         url: &str,
@@ -79,7 +70,7 @@ impl Desk {
         Ok((made, seed))
     }
 
-    fn not_cloned(&self, url: &str, reference: Option<&str>) -> Error {
+    pub(super) fn not_cloned(&self, url: &str, reference: Option<&str>) -> Error {
         self.clone_of(url, reference, &Heard::default())
             .err()
             .unwrap()
@@ -199,10 +190,14 @@ fn a_killed_fetch_and_a_torn_mirror_do_not_last() {
     let (up, heard) = (desk.upstream(), Heard::default());
     desk.clone_of(&up, None, &heard).unwrap();
     let mirrors = desk.layout().mirrors();
-    desk.sh("cd cache/.mirrors/*.git; touch shallow.lock config.lock refs/pyro/x.lock objects/pack/tmp_pack_1");
+    desk.sh("cd cache/.mirrors/*.git; mkdir -p refs/all/heads/d
+        touch shallow.lock config.lock refs/pyro/x.lock refs/all/heads/d/x.lock objects/pack/tmp_pack_1");
     desk.git("cd up; git checkout -q .; echo 4 > a; git commit -qam 4");
     desk.clone_of(&up, None, &heard).unwrap();
     assert_eq!(heard.fetches(), 2);
+    // Objects come in packs, which are whole: a commit that is here has its files.
+    let left = "cd cache/.mirrors/*.git; find . -name '*.lock' -o -name 'tmp_*'; ls objects";
+    assert_eq!(said(desk.dir.path(), left), "info\npack\n");
     desk.sh("cd cache/.mirrors/*.git; rm HEAD");
     desk.clone_of(&up, Some("side"), &heard).unwrap();
     // One that nobody used for long goes with the next use of any.
@@ -264,149 +259,6 @@ fn filters_of_a_clone_are_not_run_and_pointers_stay() {
     );
 }
 
-/// Answers each connection with `reply` once something was asked, else never.
-fn server(reply: Option<&'static str>) -> (u16, std::sync::mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (sender, receiver) = std::sync::mpsc::channel();
-    // It ends with the test's process.
-    std::thread::spawn(move || {
-        let mut held = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut asked = [0; 4096];
-            let count = stream.read(&mut asked).unwrap_or(0);
-            let _ = sender.send(String::from_utf8_lossy(&asked[..count]).into_owned());
-            match reply {
-                Some(reply) => {
-                    let _ = stream.write_all(reply.as_bytes());
-                }
-                None => held.push(stream),
-            }
-        }
-    });
-    (port, receiver)
-}
-
-/// Processes that have this text among their arguments.
-fn running(text: &str) -> Vec<String> {
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
-    lines
-        .filter(|line| line.contains(text) && line.contains("git"))
-        .collect()
-}
-
-#[test]
-fn a_server_that_never_answers_ends_with_the_time_and_with_cancel() {
-    let desk = desk();
-    for scheme in ["http", "git"] {
-        let (port, _asked) = server(None);
-        let url = format!("{scheme}://127.0.0.1:{port}/x.git");
-        let mirrors = Mirrors::new(&desk.layout()).with_patience(SHORT);
-        let began = Instant::now();
-        let clone = |cancel: &Cancel| {
-            desk.clone_with(&mirrors, &url, None, &Heard::default(), cancel)
-                .err()
-                .unwrap()
-        };
-        let error = clone(&Cancel::default());
-        assert_eq!(error.code, "git_timeout", "{error}");
-        assert!(error.message.contains(&url) && error.hint.unwrap().contains("--project-path"));
-        assert!(began.elapsed() < Duration::from_secs(10));
-        assert_eq!(running(&url), Vec::<String>::new());
-
-        let patient = Mirrors::new(&desk.layout());
-        let cancel = Cancel::default();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(400));
-                cancel.cancel();
-            });
-            let error = desk
-                .clone_with(&patient, &url, None, &Heard::default(), &cancel)
-                .err()
-                .unwrap();
-            assert_eq!(error.code, "cancelled");
-        });
-        assert_eq!(running(&url), Vec::<String>::new());
-    }
-}
-
-#[test]
-fn a_server_that_wants_a_password_is_an_error_and_no_prompt() {
-    let desk = desk();
-    let (port, asked) = server(Some(
-        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    ));
-    let error = desk.not_cloned(&format!("http://127.0.0.1:{port}/x.git"), None);
-    assert_eq!(error.code, "clone_failed", "{error}");
-    assert!(
-        error.message.contains("terminal prompts disabled"),
-        "{error}"
-    );
-    assert!(error.hint.unwrap().contains("prompt"));
-    while asked.try_recv().is_ok() {}
-
-    // What is in the address is sent, and not shown.
-    let error = desk.not_cloned(
-        &format!("http://me:s3cretword@127.0.0.1:{port}/x.git"),
-        None,
-    );
-    assert_eq!(error.code, "clone_failed");
-    assert!(!error.message.contains("s3cretword"), "{error}");
-    let sent: Vec<_> = asked.try_iter().collect();
-    assert!(
-        sent.iter()
-            .any(|asked| asked.contains("Authorization: Basic bWU6czNjcmV0d29yZA==")),
-        "{sent:?}"
-    );
-}
-
-#[test]
-fn credentials_are_in_no_record_and_no_argument() {
-    let desk = desk();
-    let (port, _asked) = server(None);
-    let url = format!("http://me:s3cretword@127.0.0.1:{port}/x.git");
-    let wish = Wish {
-        repo_url: Some(&url),
-        ..Wish::default()
-    };
-    let project = ProjectSource::given(&wish, Path::new("/"))
-        .unwrap()
-        .unwrap();
-    for text in [
-        project.to_string(),
-        project.reference(),
-        format!("{project:?}"),
-    ] {
-        assert!(
-            !text.contains("s3cretword") && text.contains("127.0.0.1"),
-            "{text}"
-        );
-    }
-    let cancel = Cancel::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mirrors = Mirrors::new(&desk.layout());
-            let _ = desk.clone_with(&mirrors, &url, None, &Heard::default(), &cancel);
-        });
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while running(&format!(":{port}/")).is_empty() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let lines = running(&format!(":{port}/"));
-        cancel.cancel();
-        assert!(!lines.is_empty());
-        assert!(
-            !lines.iter().any(|line| line.contains("s3cretword")),
-            "{lines:?}"
-        );
-    });
-    assert!(said(desk.dir.path(), "grep -rl s3cretword . || true").is_empty());
-}
-
 #[test]
 fn a_repository_without_commits_is_named() {
     let desk = desk();
@@ -414,4 +266,48 @@ fn a_repository_without_commits_is_named() {
     let error = desk.not_cloned(&desk.path("empty.git").display().to_string(), None);
     assert_eq!(error.code, "ref_missing");
     assert!(error.message.contains("no commit yet"), "{error}");
+}
+
+#[test]
+fn a_repository_of_long_ids_is_cloned() {
+    let desk = desk();
+    desk.git(
+        "git init -q --object-format=sha256 up; cd up; echo 1 > a; git add a; git commit -qm 1",
+    );
+    let (up, head) = (desk.path("up").display().to_string(), desk.head("main"));
+    for reference in [None, Some(head.as_str()), Some(&head[..12])] {
+        desk.sh("rm -rf cache");
+        let (made, seed) = desk.clone_of(&up, reference, &Heard::default()).unwrap();
+        assert_eq!(seed.repo_commit.as_deref(), Some(head.as_str()));
+        let tree = desk.unpacked(&made);
+        assert_eq!(said(&tree, "cat a; git status --porcelain"), "1\n");
+    }
+    // A wrong guess does not stay.
+    desk.git("git init -q short; cd short; echo 1 > a; git add a; git commit -qm 1");
+    let short = desk.path("short").display().to_string();
+    assert_eq!(desk.not_cloned(&short, Some(&head)).code, "clone_failed");
+    desk.clone_of(&short, None, &Heard::default()).unwrap();
+}
+
+#[test]
+fn mirrors_have_a_size_and_the_longest_unused_goes() {
+    let desk = desk();
+    let up = desk.upstream();
+    desk.git("cp -a up two; cp -a up three");
+    let clone = |name: &str, most_bytes| {
+        let mirrors = Mirrors::new(&desk.layout()).with_most_bytes(most_bytes);
+        let url = up.replace("/up", &format!("/{name}"));
+        desk.clone_with(&mirrors, &url, None, &Heard::default(), &Cancel::default())
+            .unwrap();
+        let left = std::fs::read_dir(desk.layout().mirrors())
+            .unwrap()
+            .flatten();
+        let left = left.filter(|entry| entry.path().extension().is_some_and(|kind| kind == "git"));
+        left.count()
+    };
+    clone("up", u64::MAX);
+    assert_eq!(clone("two", 1), 2, "the other may be in use");
+    desk.sh("touch -d '3 hours ago' cache/.mirrors/*.lock");
+    assert_eq!(clone("three", u64::MAX), 3);
+    assert_eq!(clone("three", 1), 1, "its own stays");
 }

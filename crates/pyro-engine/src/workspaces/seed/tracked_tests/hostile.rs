@@ -1,6 +1,8 @@
 //! Projects that are broken, change, belong to others, or mean harm.
 
 use super::{desk, said};
+use crate::NoEvents;
+use crate::events::Cancel;
 use std::path::Path;
 
 #[test]
@@ -47,10 +49,10 @@ fn broken_repositories_are_named_with_the_ways_out() {
     let desk = desk();
     desk.git(
         "mkdir -p empty/.git torn file index; (cd torn; git init -q .; rm .git/HEAD; echo x > a)
-        echo 'gitdir: /nowhere/at/all' > file/.git
+        echo 'gitdir: /nowhere/at/all' > file/.git; mkdir link; ln -s /nowhere/at/all link/.git
         cd index; git init -q .; echo 1 > a; git add a; printf 'not an index at all, not even nearly' > .git/index",
     );
-    for name in ["empty", "torn", "file", "index"] {
+    for name in ["empty", "torn", "file", "link", "index"] {
         let error = desk.refused(name);
         assert_eq!(error.code, "project_broken", "{name}: {error}");
         assert!(error.message.contains(name), "{error}");
@@ -204,4 +206,20 @@ fn what_a_killed_maker_left_is_swept() {
     lock.lock().unwrap();
     desk.baselines.tidy();
     assert!(!left.exists() && held.exists());
+}
+
+#[test]
+fn whoever_waits_for_the_same_source_can_be_cancelled() {
+    let desk = desk();
+    desk.git("cd seed; git init -q .; echo 1 > a; git add a; touch -d '1 hour ago' a");
+    desk.project("seed").unwrap();
+    let seen = desk.path("state/baselines/seen");
+    let other = std::fs::read_dir(seen).unwrap().next().unwrap().unwrap();
+    let other = std::fs::File::open(other.path()).unwrap();
+    other.lock().unwrap();
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let origin = desk.origin("seed").unwrap();
+    let error = desk.baselines.ensure(&origin, &NoEvents, &cancel);
+    assert_eq!(error.err().unwrap().code, "cancelled");
 }

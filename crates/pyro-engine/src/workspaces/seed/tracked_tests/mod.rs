@@ -2,6 +2,7 @@
 
 mod clones;
 mod hostile;
+mod servers;
 
 use crate::NoEvents;
 use crate::error::{Error, Result};
@@ -320,4 +321,34 @@ fn equal_projects_share_an_image_and_a_known_one_is_only_looked_at() {
             .flatten()
             .all(|entry| { !entry.file_name().to_string_lossy().starts_with(".partial") })
     );
+}
+
+#[test]
+fn what_is_modified_is_counted_in_a_repository_of_long_ids_too() {
+    let desk = desk();
+    desk.git(
+        "cd seed; git init -q --object-format=sha256 .; echo 1 > a; echo 2 > b; ln -s a l; git add -A; git commit -qm 1; echo 3 > b",
+    );
+    let (made, seed) = desk.project("seed").unwrap();
+    assert_eq!((seed.entry_count, seed.modified), (3, 1));
+    assert_eq!(seed.repo_commit.map(|commit| commit.len()), Some(64));
+    assert_eq!(
+        said(
+            &desk.unpacked(&made),
+            "git status --porcelain; git fsck --strict"
+        ),
+        ""
+    );
+}
+
+#[test]
+fn a_name_too_long_for_this_host_is_not_there() {
+    let desk = desk();
+    desk.git(
+        "cd seed; git init -q .; echo 1 > a; git add a
+        printf '100644 %s\\t%s\\n' \"$(git hash-object -w a)\" \"$(printf 'y%.0s' {1..300})\" | git update-index --index-info",
+    );
+    let (made, seed) = desk.project("seed").unwrap();
+    assert_eq!(desk.names(&made), "a f 644 \n");
+    assert_eq!(seed.skipped_kinds["deleted"], 1);
 }
