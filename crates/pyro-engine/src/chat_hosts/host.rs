@@ -33,7 +33,7 @@ pub enum Scope {
     User,
     /// This project, for this user only (Claude Code)
     Local,
-    /// This project, for everybody who has it (Claude Code, OpenCode)
+    /// This project, for everybody who has it
     Project,
 }
 
@@ -112,8 +112,7 @@ impl Host {
     pub fn scopes(self) -> &'static [Scope] {
         match self {
             Self::ClaudeCode => &[Scope::User, Scope::Local, Scope::Project],
-            Self::Codex => &[Scope::User],
-            Self::OpenCode => &[Scope::User, Scope::Project],
+            Self::Codex | Self::OpenCode => &[Scope::User, Scope::Project],
         }
     }
 
