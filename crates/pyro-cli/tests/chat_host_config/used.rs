@@ -132,6 +132,35 @@ fn a_program_that_is_gone_is_no_running_server() {
 }
 
 #[test]
+fn claudes_plugin_starts_a_server_by_itself() {
+    let site = Site::new();
+    site.fake("pyro", "exit 0");
+    site.write(
+        "home/.claude/settings.json",
+        r#"{"enabledPlugins": {"pyro@pyro": true, "other@pyro": true}}"#,
+    );
+    let [claude, ..] = reports(&site, &[]);
+    assert_eq!(
+        (&claude["status"], &claude["source"], &claude["config_path"]),
+        (&json!("ok"), &json!("plugin pyro@pyro"), &json!(null))
+    );
+    assert_eq!(
+        reports(&site, &["--mode", "inspect"])[0]["status"],
+        "drifted"
+    );
+    let connected = site.json(&["connect", "claude-code"]);
+    assert!(connected["notes"].to_string().contains("each tool twice"));
+    let [claude, ..] = reports(&site, &[]);
+    assert!(details(&claude).contains("each tool twice"), "{claude}");
+    site.write(
+        "project/.claude/settings.json",
+        r#"{"enabledPlugins": {"pyro@pyro": false}}"#,
+    );
+    let [claude, ..] = reports(&site, &[]);
+    assert_eq!(details(&claude), "claude starts this server");
+}
+
+#[test]
 fn a_folder_that_is_gone_keeps_the_server_from_starting() {
     let site = Site::new();
     let folder = site.path("project/shared");

@@ -17,6 +17,7 @@ use super::host::{Host, Scope};
 use super::kept_words;
 use super::payloads::Connected;
 use super::places::Surroundings;
+use super::plugin;
 use super::survey::{Among, State, Surveyed, choose, survey};
 use crate::error::{Error, Result};
 use pyro_vmm::program::on_path;
@@ -73,6 +74,7 @@ pub fn connect(
         };
         let mut notes = notes(host, &surveyed, index, program.is_some());
         notes.extend(about_sharing(chosen, &server_command));
+        notes.extend(plugin::name(host, around).map(|name| plugin::beside(&name)));
         if changed
             && chosen
                 .file

@@ -16,6 +16,7 @@ use super::host::{Host, SERVER, Scope};
 use super::kept_words::{self, command_words, is_there};
 use super::payloads::{HostReport, HostsReport, Status};
 use super::places::Surroundings;
+use super::plugin;
 use super::survey::{Among, State, Surveyed, choose, survey};
 use crate::error::Result;
 use pyro_vmm::program::on_path;
@@ -100,9 +101,22 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
         }
         None => from_file,
     };
+    let broken = chosen.and_then(Surveyed::trouble).or(trouble);
+    let mut place = chosen;
+    let entry = match (plugin::name(host, around), entry) {
+        (Some(name), None) if broken.is_none() => {
+            source = format!("plugin {name}");
+            place = None;
+            Some(plugin::entry())
+        }
+        (Some(name), Some(entry)) => {
+            details.push(plugin::beside(&name));
+            Some(entry)
+        }
+        (_, entry) => entry,
+    };
     let scope = chosen.map_or(home, |chosen| chosen.place.scope);
     let wanted = host.entry(&kept_words::server_command(wish, scope, entry.as_ref())?);
-    let broken = chosen.and_then(Surveyed::trouble).or(trouble);
     let mut obstacle = None;
     let status = match (&entry, &broken) {
         (Some(entry), _) => {
@@ -149,7 +163,7 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
         details: details.join("; "),
         repair_command: repair_command(host, wish, scope),
         host_version: version,
-        config_path: chosen
+        config_path: place
             .filter(|_| entry.is_some() || broken.is_some())
             .map(|chosen| shown(&chosen.place.path)),
         scope: entry.is_some().then_some(scope),

@@ -162,3 +162,30 @@ impl Host {
 fn variables() -> Vec<String> {
     VARIABLES.iter().map(|name| (*name).to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plugin's server has what connecting would have written.
+    #[test]
+    fn plugins_start_the_server_as_an_entry_does() {
+        for (host, text) in [
+            (
+                Host::ClaudeCode,
+                include_str!("../../../../plugin/.mcp.json"),
+            ),
+            (
+                Host::Codex,
+                include_str!("../../../../plugin/codex.mcp.json"),
+            ),
+        ] {
+            let document: Value = serde_json::from_str(text).unwrap();
+            let command = ["pyro", "mcp", "serve"].map(str::to_owned);
+            let fresh: serde_json::Map<_, _> = (host.entry(&command).fresh().into_iter())
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            assert_eq!(document["mcpServers"][SERVER], Value::Object(fresh));
+        }
+    }
+}

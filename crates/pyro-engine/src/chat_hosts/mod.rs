@@ -25,6 +25,7 @@ mod jsonc;
 mod kept_words;
 pub mod payloads;
 pub mod places;
+mod plugin;
 pub mod print_config;
 #[cfg(test)]
 mod properties;

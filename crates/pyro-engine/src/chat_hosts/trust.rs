@@ -97,8 +97,8 @@ fn lists(settings: &Value, key: &str) -> bool {
     names.is_some_and(|names| names.iter().any(|name| name == SERVER))
 }
 
-/// What is absent or no JSON says nothing.
-fn settings(path: &Path) -> Value {
+/// A file of Claude Code's settings; what is absent or no JSON says nothing.
+pub fn settings(path: &Path) -> Value {
     let text = std::fs::read(path).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
