@@ -36,14 +36,13 @@ pub fn mark_idle(host: Host, around: &Surroundings, surveyed: &mut [Surveyed]) {
 }
 
 fn codex(around: &Surroundings, user: &[u8]) -> Option<String> {
+    let projects = Format::Toml.find(user, &["projects".to_owned()]);
+    let projects = projects.ok().flatten().unwrap_or_default();
     let main = around.main_work_tree();
-    let trusted = [&around.cwd, around.top_level(), &main]
+    let folders = [&around.cwd, around.top_level(), &main];
+    let trusted = folders
         .iter()
-        .any(|folder| {
-            let path = ["projects", &folder.to_string_lossy(), "trust_level"].map(str::to_owned);
-            let level = Format::Toml.find(user, &path);
-            matches!(level, Ok(Some(level)) if level == "trusted")
-        });
+        .any(|folder| projects[&*folder.to_string_lossy()]["trust_level"] == "trusted");
     (!trusted).then(|| {
         "codex does not trust this project: start codex here once and agree, or connect it \
          without --scope project"
