@@ -148,10 +148,7 @@ fn both_manifests_are_of_this_version() {
     let market = manifest(include_str!("../../../.claude-plugin/marketplace.json"));
     assert_eq!(market["plugins"][0]["name"], claude["name"]);
     assert_eq!(market["plugins"][0]["description"], claude["description"]);
-    let servers = manifest(include_str!("../../../plugin/.mcp.json"));
-    let server = &servers["mcpServers"]["pyro"];
-    assert_eq!(server["command"], "pyro");
-    assert_eq!(server["args"], json!(["mcp", "serve"]));
+    assert_eq!(codex["mcpServers"], "./codex.mcp.json");
 }
 
 fn manifest(text: &str) -> Value {

@@ -3,6 +3,8 @@
 //! Owns: their words, the checks that need no host, the server's options with
 //! paths that mean the same from every folder. Refuses: the hosts' files.
 
+use crate::host_paths::Roots;
+use crate::project::ProjectSource;
 use crate::server_options::ServerOptions;
 use crate::{Error, Pyro, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -125,7 +127,8 @@ impl Given<'_> {
     /// another machine are that machine's to judge.
     ///
     /// # Errors
-    /// Those of the project source, the environment and the network rules.
+    /// Those of the project source, the folders, the environment and the
+    /// network rules.
     pub fn check(&self, pyro: &Pyro, around: &Surroundings) -> Result<()> {
         let server = self.server;
         NetworkSpec {
@@ -136,7 +139,12 @@ impl Given<'_> {
         if self.launch.ssh.is_some() {
             return Ok(());
         }
-        server.project.source(&around.cwd)?;
+        let project = server.project.source(&around.cwd)?;
+        let root = match &project {
+            Some(ProjectSource::Path { root, .. }) => Some(root.as_path()),
+            _ => None,
+        };
+        Roots::new(pyro.layout(), root, &server.allow_paths)?;
         if let Some(environment) = &server.environment {
             pyro.environments.inspect(environment)?;
         }
@@ -183,7 +191,16 @@ fn absolute(text: &str, cwd: &Path, elsewhere: bool) -> Result<String> {
         ("~", Some(home)) => home,
         _ => cwd.join(given),
     };
-    Ok(tidy(&path).to_string_lossy().into_owned())
+    tidy(&path).into_os_string().into_string().map_err(|path| {
+        Error::invalid(
+            "invalid_request",
+            format!(
+                "{} is not UTF-8, and hosts' configurations have no other names",
+                path.display()
+            ),
+        )
+        .hint("name it by a link whose path is UTF-8")
+    })
 }
 
 /// Without `.`; `..` stays where a link could come before it.
@@ -197,6 +214,8 @@ fn tidy(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn paths_mean_the_same_from_every_folder() {
@@ -208,6 +227,11 @@ mod tests {
         assert_eq!(absolute("~/x", cwd, true).unwrap(), "~/x");
         assert_eq!(
             absolute("x", cwd, true).unwrap_err().code,
+            "invalid_request"
+        );
+        let odd = Path::new(OsStr::from_bytes(b"/\xff"));
+        assert_eq!(
+            absolute(".", odd, false).unwrap_err().code,
             "invalid_request"
         );
     }

@@ -4,7 +4,7 @@ use super::site::{HOSTS, PYRO, Site, json, stdout};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-fn reports(site: &Site, words: &[&str]) -> [Value; 3] {
+pub fn reports(site: &Site, words: &[&str]) -> [Value; 3] {
     let report = site.json(&[&["doctor"], words].concat());
     let names: Vec<_> = report["hosts"]
         .as_array()
@@ -16,7 +16,7 @@ fn reports(site: &Site, words: &[&str]) -> [Value; 3] {
     [0, 1, 2].map(|index| report["hosts"][index].clone())
 }
 
-fn details(report: &Value) -> &str {
+pub fn details(report: &Value) -> &str {
     report["details"].as_str().unwrap()
 }
 

@@ -52,6 +52,7 @@ fn each_host_gets_its_document_and_nothing_else() {
     extensions:
       pyro:
         name: pyro
+        description: A disposable computer
         type: stdio
         enabled: true
         cmd: "uvx"

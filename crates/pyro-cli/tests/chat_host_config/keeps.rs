@@ -146,6 +146,23 @@ fn a_link_stays_a_link_and_the_mode_stays() {
 }
 
 #[test]
+fn a_hard_link_that_ends_is_said() {
+    let site = Site::new();
+    let other = site.write("dotfiles/codex.toml", "a = 1\n");
+    std::fs::create_dir(site.home(".codex")).unwrap();
+    std::fs::hard_link(&other, site.home(".codex/config.toml")).unwrap();
+    let result = site.json(&["connect", "codex"]);
+    let note = result["notes"][0].as_str().unwrap();
+    assert!(
+        note.contains("config.toml is no longer a hard link"),
+        "{note}"
+    );
+    assert_eq!(site.read("dotfiles/codex.toml"), "a = 1\n");
+    let again = site.json(&["connect", "codex"]);
+    assert_eq!(again["notes"], serde_json::json!([]));
+}
+
+#[test]
 fn a_link_to_nothing_gets_its_file() {
     let site = Site::new();
     std::fs::create_dir(site.home(".codex")).unwrap();

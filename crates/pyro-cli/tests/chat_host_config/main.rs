@@ -12,3 +12,4 @@ mod faults;
 mod keeps;
 mod scopes;
 mod site;
+mod used;

@@ -85,6 +85,91 @@ fn opencode_keeps_the_shape_and_the_file_that_is_there() {
     );
 }
 
+/// Files that only a variable or a folder leads to: seen and mended, but no
+/// new entry goes there.
+#[test]
+fn opencode_is_mended_where_it_wins() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.path("project/.git")).unwrap();
+    let run = |words: &[&str], folder: &str| {
+        let mut command = site.command(words);
+        command
+            .env("OPENCODE_CONFIG", site.path("mine.json"))
+            .current_dir(site.path(folder))
+            .arg("--json");
+        super::site::json(&command.output().unwrap())
+    };
+    let old = r#"{"mcp": {"pyro": {"type": "local", "command": ["old"]}}}"#;
+    std::fs::create_dir_all(site.path("project/sub")).unwrap();
+    for file in [
+        "home/.config/opencode/config.json",
+        "mine.json",
+        "project/opencode.json",
+        "project/sub/opencode.jsonc",
+        "project/sub/.opencode/opencode.json",
+        "project/.opencode/opencode.json",
+        "home/.opencode/opencode.jsonc",
+    ] {
+        site.write(file, old);
+        let repaired = run(&["repair", "opencode"], "project/sub");
+        assert_eq!(
+            repaired["config_path"],
+            site.path(file).to_str().unwrap(),
+            "{repaired}"
+        );
+        assert!(site.read(file).contains(PYRO) || repaired["scope"] == "project");
+        assert!(!site.read(file).contains("old"), "{file}");
+    }
+    let connected = run(&["connect", "opencode"], "project/sub");
+    let usual = site.home(".config/opencode/opencode.json");
+    assert_eq!(connected["config_path"], usual.to_str().unwrap());
+    let notes = connected["notes"].to_string();
+    assert!(
+        notes.contains("mine.json wins over this one here"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn claude_reads_the_folders_above_and_the_main_work_tree() {
+    let site = Site::new();
+    let old = r#"{"mcpServers": {"pyro": {"command": "old"}}}"#;
+    site.write("project/.mcp.json", old);
+    // A linked work tree of another folder.
+    site.write("project/.git/worktrees/w/commondir", "../..\n");
+    let own = site.path("project/.git/worktrees/w");
+    site.write("w/.git", format!("gitdir: {}\n", own.display()));
+    std::fs::create_dir_all(site.path("project/sub")).unwrap();
+    let run = |words: &[&str], folder: &str| {
+        let mut command = site.command(words);
+        let command = command.current_dir(site.path(folder)).arg("--json");
+        super::site::json(&command.output().unwrap())
+    };
+    let repaired = run(&["repair", "claude-code"], "project/sub");
+    let above = site.path("project/.mcp.json");
+    assert_eq!(repaired["config_path"], above.to_str().unwrap());
+    let connected = run(
+        &["connect", "claude-code", "--scope", "project"],
+        "project/sub",
+    );
+    let below = site.path("project/sub/.mcp.json");
+    assert_eq!(connected["config_path"], below.to_str().unwrap());
+    run(&["connect", "claude-code", "--scope", "local"], "w");
+    let project = site.path("project").canonicalize().unwrap();
+    let local = &parsed(&site, "home/.claude.json")["projects"][project.to_str().unwrap()];
+    assert_eq!(local["mcpServers"]["pyro"]["command"], PYRO);
+}
+
+#[test]
+fn a_project_file_has_a_word_about_paths_of_this_machine() {
+    let site = Site::new();
+    let words = ["connect", "opencode", "--scope", "project"];
+    assert_eq!(site.json(&words)["notes"], json!([]));
+    let result = site.json(&[&words[..], &["--project-path", "."]].concat());
+    let notes = result["notes"].to_string();
+    assert!(notes.contains("is a path of this machine"), "{notes}");
+}
+
 #[test]
 fn a_scope_that_a_host_has_not() {
     let site = Site::new();
@@ -182,6 +267,11 @@ fn options_with_which_no_server_starts_are_refused() {
         (
             vec!["--allow-domain", "a.example"],
             "invalid_network_rule: ",
+        ),
+        (vec!["--allow-path", ""], "invalid_root: --allow-path : "),
+        (
+            vec!["--allow-path", "gone"],
+            "invalid_root: --allow-path gone",
         ),
         (vec!["--ssh", "-oProxyCommand=x"], "invalid_request: --ssh"),
         (

@@ -8,8 +8,8 @@
 //!         rename over the target; the folder synced
 //! ```
 //!
-//! Whatever kills pyro in between leaves the old file or the new one. The
-//! newest [`KEPT_BACKUPS`] backups stay.
+//! Whatever kills pyro in between leaves the old file or the new one; a later
+//! write removes what it had staged. The newest [`KEPT_BACKUPS`] backups stay.
 //!
 //! Owns: these steps. Refuses: knowing what is in the file.
 
@@ -18,11 +18,16 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Hosts keep histories in these files; what is larger is something else.
 const MOST_BYTES: u64 = 64 << 20;
 /// Backups of one file that stay.
 const KEPT_BACKUPS: usize = 5;
+/// How names of files end that are not in place yet.
+const STAGED: &str = ".pyro-tmp";
+/// Nobody writes one for as long.
+const ABANDONED: Duration = Duration::from_secs(3600);
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
@@ -32,6 +37,8 @@ pub struct ConfigFile {
     target: PathBuf,
     /// Its contents, when it exists.
     pub bytes: Option<Vec<u8>>,
+    /// Whether hard links lead to it, too; a write leaves them behind.
+    pub has_other_names: bool,
 }
 
 /// What became of a write.
@@ -48,11 +55,17 @@ fn failed<'a>(action: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> Err
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "host_config_read_only",
             _ => "host_config_io",
         };
-        Error::runtime(code, format!("cannot {action} {}: {error}", path.display()))
-            .hint(
+        let hint = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "the file is as it was: make room on its disk, then run it again"
+            }
+            _ => {
                 "make the file and its folder readable and writable for this user, or print \
-                 what belongs into it: pyro host print-config HOST",
-            )
+                 what belongs into it: pyro host print-config HOST"
+            }
+        };
+        Error::runtime(code, format!("cannot {action} {}: {error}", path.display()))
+            .hint(hint)
             .source(error)
     }
 }
@@ -66,7 +79,12 @@ impl ConfigFile {
     pub fn read(path: &Path) -> Result<Self> {
         let target = follow(path)?;
         let bytes = contents(&target)?;
-        Ok(Self { target, bytes })
+        let has_other_names = fs::metadata(&target).is_ok_and(|found| found.nlink() > 1);
+        Ok(Self {
+            target,
+            bytes,
+            has_other_names,
+        })
     }
 
     /// Replaces the contents; a file that was there is kept as a backup.
@@ -77,6 +95,12 @@ impl ConfigFile {
         let folder = self.target.parent().unwrap_or(Path::new("/"));
         if self.bytes.is_none() {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        } else {
+            // A rename would not ask, and whoever made it read-only had a reason.
+            match rustix::fs::access(&self.target, rustix::fs::Access::WRITE_OK) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(failed("write", &self.target)(error.into())),
+            }
         }
         let mut temporary = temporary(folder, &self.target)?;
         let staged = stage(&mut temporary, &self.target, bytes);
@@ -219,7 +243,7 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>> {
 fn temporary(folder: &Path, target: &Path) -> Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(&format!(".{}.", file_name(target)))
-        .suffix(".pyro-tmp")
+        .suffix(STAGED)
         .tempfile_in(folder)
         .map_err(failed("write in the folder", folder))
 }
@@ -242,18 +266,29 @@ fn stage(
     temporary.as_file().sync_all()
 }
 
-/// Leaves the newest backups of a file; names sort by time.
+/// Leaves the newest backups of a file, and nothing that a killed pyro staged.
 fn prune(folder: &Path, target: &Path) {
     let prefix = format!("{}.bak-", file_name(target));
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    let mut backups: Vec<_> = entries
+    let names: Vec<_> = entries
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.strip_prefix(&prefix).is_some_and(is_stamp))
         .collect();
+    let is_backup = |name: &&String| name.strip_prefix(&prefix).is_some_and(is_stamp);
+    let mut backups: Vec<_> = names.iter().filter(is_backup).collect();
+    // Names sort by time.
     backups.sort();
+    let staged = format!(".{}.", file_name(target));
+    let is_staged = |name: &&String| name.starts_with(&staged) && name.ends_with(STAGED);
+    for name in names.iter().filter(is_staged) {
+        let path = folder.join(name);
+        let age = fs::metadata(&path).and_then(|found| found.modified());
+        if age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)) {
+            let _ = fs::remove_file(path);
+        }
+    }
     for name in backups.iter().rev().skip(KEPT_BACKUPS) {
         let _ = fs::remove_file(folder.join(name));
     }
@@ -302,6 +337,29 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"ours");
         assert_eq!(fs::read(backup).unwrap(), b"theirs");
         assert_eq!(names().len(), 2);
+    }
+
+    #[test]
+    fn what_a_killed_writer_staged_goes_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        for name in [
+            "config",
+            ".config.old.pyro-tmp",
+            ".config.new.pyro-tmp",
+            ".other.old.pyro-tmp",
+        ] {
+            let file = File::create(place(name)).unwrap();
+            if name.contains("old") {
+                let before = std::time::SystemTime::now() - 2 * ABANDONED;
+                file.set_modified(before).unwrap();
+            }
+        }
+        let there = ConfigFile::read(&place("config")).unwrap();
+        there.write(b"ours").unwrap();
+        assert!(!place(".config.old.pyro-tmp").exists());
+        assert!(place(".config.new.pyro-tmp").exists());
+        assert!(place(".other.old.pyro-tmp").exists());
     }
 
     #[test]

@@ -17,7 +17,8 @@ use super::host::{Host, Scope};
 use super::kept_words;
 use super::payloads::Connected;
 use super::places::Surroundings;
-use super::survey::{State, Surveyed, choose, survey};
+use super::plugin;
+use super::survey::{Among, State, Surveyed, choose, survey};
 use crate::error::{Error, Result};
 use pyro_vmm::program::on_path;
 use std::path::Path;
@@ -51,13 +52,14 @@ pub fn connect(
     }
     let home = scope(host, wish)?;
     // Repair mends the entry that wins, wherever it is.
-    let scopes = match (wish.scope, obstacles) {
-        (None, Obstacles::Replace) => host.scopes().to_vec(),
-        _ => vec![home],
+    let (scopes, among) = match (wish.scope, obstacles) {
+        (None, Obstacles::Replace) => (host.scopes().to_vec(), Among::All),
+        (Some(_), Obstacles::Replace) => (vec![home], Among::All),
+        (_, Obstacles::Refuse) => (vec![home], Among::Usual),
     };
     for _ in 0..ATTEMPTS {
         let surveyed = survey(host, around, wish.config_path.as_deref())?;
-        let Some(index) = choose(&surveyed, &scopes, home) else {
+        let Some(index) = choose(&surveyed, &scopes, home, among) else {
             return Err(no_such_scope(host, home));
         };
         let chosen = &surveyed[index];
@@ -70,6 +72,20 @@ pub fn connect(
         let Some((changed, backup)) = write(host, chosen, &server_command, obstacles)? else {
             continue;
         };
+        let mut notes = notes(host, &surveyed, index, program.is_some());
+        notes.extend(about_sharing(chosen, &server_command));
+        notes.extend(plugin::name(host, around).map(|name| plugin::beside(&name)));
+        if changed
+            && chosen
+                .file
+                .as_ref()
+                .is_some_and(|file| file.has_other_names)
+        {
+            notes.push(format!(
+                "{} is no longer a hard link: its other names lead to the file as it was",
+                shown(&chosen.place.path)
+            ));
+        }
         return Ok(Connected {
             host,
             server_command,
@@ -79,7 +95,7 @@ pub fn connect(
             changed,
             backup_path: backup.as_deref().map(shown),
             host_version: program.as_deref().and_then(ask_host::version),
-            notes: notes(host, &surveyed, index, program.is_some()),
+            notes,
         });
     }
     Err(Error::runtime(
@@ -139,7 +155,9 @@ fn write(
     server_command: &[String],
     obstacles: Obstacles,
 ) -> Result<Option<(bool, Option<std::path::PathBuf>)>> {
-    let Surveyed { place, file, state } = chosen;
+    let Surveyed {
+        place, file, state, ..
+    } = chosen;
     let Some(file) = file else {
         return match state {
             State::Unreadable(error) => Err(again(error)),
@@ -150,7 +168,9 @@ fn write(
     let old = file.bytes.as_deref().unwrap_or_default();
     let replace = obstacles == Obstacles::Replace;
     let mut set = place.format.set(old, &place.keys, &entry, replace);
-    if replace && matches!(state, State::Broken(_)) && set.is_err() {
+    // A whole document in which something stands in the way is not given up.
+    let is_whole = || matches!(place.format.find(old, &[]), Ok(Some(whole)) if whole.is_object());
+    if replace && matches!(state, State::Broken(_)) && set.is_err() && !is_whole() {
         set = place.format.set(b"", &place.keys, &entry, true);
     }
     let new = set.map_err(|fault| {
@@ -205,8 +225,17 @@ fn notes(host: Host, surveyed: &[Surveyed], chosen: usize, installed: bool) -> V
             ));
         }
     }
-    if host == Host::ClaudeCode && surveyed[chosen].place.scope == Scope::Project {
-        notes.push("claude asks once whether to trust a server of .mcp.json".to_owned());
-    }
+    notes.extend(surveyed[chosen].idle.clone());
     notes
+}
+
+/// A word about paths that nobody else has.
+fn about_sharing(chosen: &Surveyed, server_command: &[String]) -> Option<String> {
+    let path = server_command.iter().find(|word| word.starts_with('/'))?;
+    (chosen.place.scope == Scope::Project).then(|| {
+        format!(
+            "{} is for everybody who has the project, and {path} is a path of this machine",
+            shown(&chosen.place.path)
+        )
+    })
 }

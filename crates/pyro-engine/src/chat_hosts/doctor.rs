@@ -13,10 +13,11 @@ use super::Wish;
 use super::ask_host::{self, ask};
 use super::connect::shown;
 use super::host::{Host, SERVER, Scope};
-use super::kept_words::{self, command_words};
+use super::kept_words::{self, command_words, is_there};
 use super::payloads::{HostReport, HostsReport, Status};
 use super::places::Surroundings;
-use super::survey::{State, Surveyed, choose, survey};
+use super::plugin;
+use super::survey::{Among, State, Surveyed, choose, survey};
 use crate::error::Result;
 use pyro_vmm::program::on_path;
 use serde_json::{Map, Value};
@@ -34,7 +35,7 @@ pub fn report(
     project_problem: Option<String>,
 ) -> Result<HostsReport> {
     let server_command = wish.server_command(Scope::User)?;
-    let hosts: Vec<_> = std::thread::scope(|scope| {
+    let looked: Vec<_> = std::thread::scope(|scope| {
         let asked = Host::ALL.map(|host| scope.spawn(move || look(host, wish, around)));
         let answers = asked.into_iter().map(|one| {
             // A thread that panicked has said so on stderr.
@@ -43,19 +44,19 @@ pub fn report(
         });
         answers.collect::<Result<_>>()
     })?;
-    let issues = hosts
+    let issues = looked
         .iter()
-        .filter(|one| matches!(one.status, Status::Drifted | Status::Missing))
-        .map(|one| {
-            format!(
-                "{}: {}; {}",
-                one.host.name(),
-                one.details,
-                one.repair_command
-            )
+        .filter_map(|(one, obstacle)| {
+            let remedy = match (one.status, obstacle) {
+                (Status::Drifted | Status::Missing, _) => format!("; {}", one.repair_command),
+                (Status::Ok, Some(_)) => String::new(),
+                _ => return None,
+            };
+            Some(format!("{}: {}{remedy}", one.host.name(), one.details))
         })
         .chain(project_problem.clone())
         .collect();
+    let hosts = looked.into_iter().map(|(one, _)| one).collect();
     Ok(HostsReport {
         server_command,
         hosts,
@@ -64,7 +65,8 @@ pub fn report(
     })
 }
 
-fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
+/// A host's report, and what keeps a right entry from working.
+fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, Option<String>)> {
     let program = on_path(host.program());
     let config_path = wish.config_path.as_deref();
     let (surveyed, trouble) = match survey(host, around, config_path) {
@@ -72,11 +74,13 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
         Err(error) => (Vec::new(), Some(error.message)),
     };
     let (home, scopes) = (host.scopes()[0], host.scopes());
-    let chosen = choose(&surveyed, scopes, home).map(|index| &surveyed[index]);
+    let chosen = choose(&surveyed, scopes, home, Among::All).map(|index| &surveyed[index]);
+    let idle = chosen.and_then(|chosen| chosen.idle.clone());
     let (answer, version) = std::thread::scope(|scope| {
         let version = scope.spawn(|| program.as_deref().and_then(ask_host::version));
-        let ours = config_path.is_none() || host != Host::OpenCode;
-        let program = program.as_deref().filter(|_| ours);
+        // It says nothing of another file, nor of an entry that it does not use.
+        let asked = (config_path.is_none() || host != Host::OpenCode) && idle.is_none();
+        let program = program.as_deref().filter(|_| asked);
         let answer = program.and_then(|program| answer(host, program, around, chosen));
         (answer, version.join().unwrap_or_default())
     });
@@ -97,9 +101,23 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
         }
         None => from_file,
     };
+    let broken = chosen.and_then(Surveyed::trouble).or(trouble);
+    let mut place = chosen;
+    let entry = match (plugin::name(host, around), entry) {
+        (Some(name), None) if broken.is_none() => {
+            source = format!("plugin {name}");
+            place = None;
+            Some(plugin::entry())
+        }
+        (Some(name), Some(entry)) => {
+            details.push(plugin::beside(&name));
+            Some(entry)
+        }
+        (_, entry) => entry,
+    };
     let scope = chosen.map_or(home, |chosen| chosen.place.scope);
     let wanted = host.entry(&kept_words::server_command(wish, scope, entry.as_ref())?);
-    let broken = chosen.and_then(Surveyed::trouble).or(trouble);
+    let mut obstacle = None;
     let status = match (&entry, &broken) {
         (Some(entry), _) => {
             let mut drift = wanted.drift(entry);
@@ -107,10 +125,17 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
                 drift.push("give doctor the flags it was connected with".to_owned());
             }
             details.extend(kept_words::said(wish, entry));
-            details.extend(about_command(entry));
+            let obstacles: Vec<_> = idle.into_iter().chain(about_command(entry)).collect();
             let right = drift.is_empty();
             details.splice(0..0, drift);
-            if right { Status::Ok } else { Status::Drifted }
+            if right {
+                obstacle = (!obstacles.is_empty()).then(|| obstacles.join("; "));
+                Status::Ok
+            } else {
+                details.extend(obstacles);
+                details.extend(about_content(host, around));
+                Status::Drifted
+            }
         }
         (None, Some(broken)) => {
             details.insert(0, broken.clone());
@@ -123,11 +148,14 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
         (false, ..) => Status::Unavailable,
     };
     details.extend(others(&surveyed, chosen));
-    details.insert(
-        0,
-        headline(host, status, program.is_some(), entry.is_some()),
-    );
-    Ok(HostReport {
+    let said = headline(host, status, program.is_some(), entry.is_some());
+    // The host starts nothing then, however right its entry is.
+    let said = match &obstacle {
+        Some(obstacle) if status == Status::Ok => format!("the entry is right, but {obstacle}"),
+        _ => said,
+    };
+    details.insert(0, said);
+    let report = HostReport {
         host,
         installed: program.is_some(),
         configured: entry.is_some(),
@@ -135,11 +163,21 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<HostReport> {
         details: details.join("; "),
         repair_command: repair_command(host, wish, scope),
         host_version: version,
-        config_path: chosen
+        config_path: place
             .filter(|_| entry.is_some() || broken.is_some())
             .map(|chosen| shown(&chosen.place.path)),
         scope: entry.is_some().then_some(scope),
         source,
+    };
+    Ok((report, obstacle))
+}
+
+/// `OpenCode` has a configuration that is in no file.
+fn about_content(host: Host, around: &Surroundings) -> Option<String> {
+    const CONTENT: &str = "OPENCODE_CONFIG_CONTENT";
+    let set = (around.variable)(CONTENT).is_some_and(|value| !value.is_empty());
+    (set && host == Host::OpenCode).then(|| {
+        format!("{CONTENT} is set and wins over all files, which are all that repair mends")
     })
 }
 
@@ -232,41 +270,49 @@ fn codex_entry(object: &Value, mut entry: Map<String, Value>) -> Option<Map<Stri
 fn about_command(entry: &Value) -> Vec<String> {
     let words = command_words(entry);
     let mut said = Vec::new();
-    if let Some(program) = words.first() {
-        let there = match program.contains('/') {
-            true => Path::new(program).exists(),
-            false => on_path(program).is_some(),
-        };
-        if !there {
-            said.push(format!("its program {program} is not there"));
-        }
-    }
-    let project = words.iter().position(|word| word == "--project-path");
-    if let Some(path) = project.and_then(|at| words.get(at + 1))
-        && path.starts_with('/')
-        && !Path::new(path).is_dir()
+    if let Some(program) = words.first()
+        && !is_there(program)
     {
-        said.push(format!(
-            "its project {path} is no folder: give another --project-path, --repo-url or \
-             --no-project-source"
-        ));
+        said.push(format!("its program {program} is not there"));
+    }
+    for two in words.windows(2) {
+        let (flag, path) = (two[0].as_str(), &two[1]);
+        if !path.starts_with('/') || Path::new(path).is_dir() {
+            continue;
+        }
+        match flag {
+            "--project-path" => said.push(format!(
+                "its project {path} is no folder: give another --project-path, --repo-url or \
+                 --no-project-source"
+            )),
+            "--allow-path" => said.push(format!(
+                "its --allow-path {path} is no folder, and the server does not start without it"
+            )),
+            _ => {}
+        }
     }
     said
 }
 
-/// Entries that another one hides, and files that nobody can read.
+/// Entries that do not count, and files that nobody can read.
 fn others(surveyed: &[Surveyed], chosen: Option<&Surveyed>) -> Vec<String> {
     let Some(chosen) = chosen else {
         return Vec::new();
     };
+    let named = |one: &Surveyed| {
+        let (scope, path) = (one.place.scope.name(), one.place.path.display());
+        format!("its {scope} entry in {path}")
+    };
     surveyed
         .iter()
         .filter(|one| !std::ptr::eq(*one, chosen))
-        .filter_map(|one| match &one.state {
-            State::With(_) => Some(format!(
-                "its {} entry in {} is hidden by the {} one in {}",
-                one.place.scope.name(),
-                one.place.path.display(),
+        .filter_map(|one| match (&one.state, &one.idle) {
+            (State::With(_), Some(idle)) if chosen.idle.is_none() => {
+                Some(format!("{} is not used: {idle}", named(one)))
+            }
+            (State::With(_), _) => Some(format!(
+                "{} is hidden by the {} one in {}",
+                named(one),
                 chosen.place.scope.name(),
                 chosen.place.path.display()
             )),

@@ -33,7 +33,7 @@ pub enum Scope {
     User,
     /// This project, for this user only (Claude Code)
     Local,
-    /// This project, for everybody who has it (Claude Code, OpenCode)
+    /// This project, for everybody who has it
     Project,
 }
 
@@ -112,8 +112,7 @@ impl Host {
     pub fn scopes(self) -> &'static [Scope] {
         match self {
             Self::ClaudeCode => &[Scope::User, Scope::Local, Scope::Project],
-            Self::Codex => &[Scope::User],
-            Self::OpenCode => &[Scope::User, Scope::Project],
+            Self::Codex | Self::OpenCode => &[Scope::User, Scope::Project],
         }
     }
 
@@ -162,4 +161,31 @@ impl Host {
 
 fn variables() -> Vec<String> {
     VARIABLES.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plugin's server has what connecting would have written.
+    #[test]
+    fn plugins_start_the_server_as_an_entry_does() {
+        for (host, text) in [
+            (
+                Host::ClaudeCode,
+                include_str!("../../../../plugin/.mcp.json"),
+            ),
+            (
+                Host::Codex,
+                include_str!("../../../../plugin/codex.mcp.json"),
+            ),
+        ] {
+            let document: Value = serde_json::from_str(text).unwrap();
+            let command = ["pyro", "mcp", "serve"].map(str::to_owned);
+            let fresh: serde_json::Map<_, _> = (host.entry(&command).fresh().into_iter())
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            assert_eq!(document["mcpServers"][SERVER], Value::Object(fresh));
+        }
+    }
 }

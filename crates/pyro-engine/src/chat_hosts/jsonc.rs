@@ -15,6 +15,7 @@ use super::splice::{Splice, indentation, newline};
 use jsonc_parser::ast::{self, Object, ObjectProp};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// What a host's own parser accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,35 @@ fn parse<'a>(text: &'a str, dialect: Dialect) -> Result<Option<ast::Value<'a>>, 
         .map_err(|error| Fault::at(text, error.range().start, error.kind().to_string()))
 }
 
+/// The text with other letters of the same length where an escape is half of
+/// a pair: hosts cut texts anywhere and read such a document, the parser does not.
+fn readable(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let escape = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut out, mut at, mut done) = (String::new(), 0, 0);
+    while at < bytes.len() {
+        at += match (bytes[at], escape(at)) {
+            (b'\\', Some(0xD800..0xDC00)) if matches!(escape(at + 6), Some(0xDC00..0xE000)) => 12,
+            (b'\\', Some(0xD800..0xE000)) => {
+                out.push_str(&text[done..at]);
+                out.push_str("\\ufffd");
+                done = at + 6;
+                6
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
 fn last<'o, 'a>(object: &'o Object<'a>, name: &str) -> Option<&'o ObjectProp<'a>> {
     let mut properties = object.properties.iter().rev();
     properties.find(|property| property.name.as_str() == name)
@@ -49,6 +79,7 @@ fn last<'o, 'a>(object: &'o Object<'a>, name: &str) -> Option<&'o ObjectProp<'a>
 
 /// The value at a path of keys.
 pub fn find(text: &str, dialect: Dialect, path: &[String]) -> Result<Option<Value>, Fault> {
+    let text = &*readable(text);
     let Some(root) = parse(text, dialect)? else {
         return Ok(None);
     };
@@ -94,7 +125,8 @@ pub fn set(
         text,
         newline: newline(text),
     };
-    let Some(root) = parse(text, dialect)? else {
+    let parsed = readable(text);
+    let Some(root) = parse(&parsed, dialect)? else {
         let kept = text.trim_end();
         let gap = if kept.is_empty() { "" } else { style.newline };
         let document = style.print(&nested(path, entry), Some(""), "  ");
@@ -286,6 +318,30 @@ fn has_comma(mut tail: &str) -> bool {
         match rest {
             Some(rest) => tail = rest,
             None => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn halves_of_pairs_are_read_as_something() {
+        for (text, expected) in [
+            (r#"{"a":"\ud83d"}"#, r#"{"a":"\ufffd"}"#),
+            (
+                r#""\uDE00\ud83D\uDE00\ud83dx""#,
+                r#""\ufffd\ud83D\uDE00\ufffdx""#,
+            ),
+            (
+                r#""\\ud83d \ud83d\ud83d\ude00""#,
+                r#""\\ud83d \ufffd\ud83d\ude00""#,
+            ),
+            (r"\ud8", r"\ud8"),
+            ("\\ü\\", "\\ü\\"),
+        ] {
+            assert_eq!(readable(text), expected);
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Whoever connected a host with `--mode repro-fix` and asks a week later
 //! whether all is well has no flags in mind: the words of the entry are what
 //! was wanted then, as long as they are options of the server, and so is the
-//! form in which it starts pyro.
+//! form in which it starts pyro: one of pyro's own whose program is there, or
+//! ssh with whatever options of its own.
 //!
 //! Owns: which words of an entry are kept. Refuses: knowing the options.
 
@@ -11,7 +12,9 @@ use super::Wish;
 use super::command_form::Launch;
 use super::host::Scope;
 use crate::error::Result;
+use pyro_vmm::program::on_path;
 use serde_json::Value;
+use std::path::Path;
 
 const SERVE: [&str; 2] = ["mcp", "serve"];
 
@@ -22,29 +25,59 @@ pub fn server_command(wish: &Wish, scope: Scope, found: Option<&Value>) -> Resul
         return Ok(fresh);
     };
     let words = found.map(command_words).unwrap_or_default();
-    let Some(at) = words.windows(2).position(|two| two == SERVE) else {
+    let Some((program, options)) = parts(&words).filter(|(_, options)| are_options(options)) else {
         return Ok(fresh);
     };
-    let (program, options) = (&words[..at], &words[at + SERVE.len()..]);
-    if !are_options(options) {
-        return Ok(fresh);
+    let kept = match program {
+        Program::Elsewhere => true,
+        // What others share is for machines that have it.
+        Program::Here(program) => {
+            forms().iter().any(|form| form == program)
+                && (scope == Scope::Project || program.first().is_some_and(|it| is_there(it)))
+        }
+    };
+    if kept {
+        return Ok(words);
     }
-    let known = forms().iter().any(|form| form == program);
     let end = fresh.len() - wish.words.len();
-    let start = if known {
-        &words[..at + SERVE.len()]
-    } else {
-        &fresh[..end]
-    };
-    Ok([start, options].concat())
+    Ok([&fresh[..end], &options[..]].concat())
+}
+
+/// What comes before `mcp serve` in a command.
+enum Program<'a> {
+    /// These words.
+    Here(&'a [String]),
+    /// ssh, and a shell over there.
+    Elsewhere,
+}
+
+/// An entry's command as what starts pyro and the server's options, also of
+/// a command that ssh carries as one word.
+fn parts(words: &[String]) -> Option<(Program<'_>, Vec<String>)> {
+    let serve = |words: &[String]| words.windows(2).position(|two| two == SERVE);
+    if let Some(at) = serve(words) {
+        let options = words[at + SERVE.len()..].to_vec();
+        return Some((Program::Here(&words[..at]), options));
+    }
+    let (first, last) = (Path::new(words.first()?), words.last()?);
+    let carried = shell_words::split(last).ok()?;
+    let at = serve(&carried).filter(|_| first.file_name().is_some_and(|name| name == "ssh"))?;
+    Some((Program::Elsewhere, carried[at + SERVE.len()..].to_vec()))
+}
+
+/// Whether a program that an entry names can be started here.
+pub fn is_there(program: &str) -> bool {
+    match program.contains('/') {
+        true => Path::new(program).exists(),
+        false => on_path(program).is_some(),
+    }
 }
 
 /// The options of an entry, where they are kept and there are any.
 pub fn said(wish: &Wish, found: &Value) -> Option<String> {
     wish.are_options?;
     let words = command_words(found);
-    let at = words.windows(2).position(|two| two == SERVE)?;
-    let options = &words[at + SERVE.len()..];
+    let (_, options) = parts(&words)?;
     (!options.is_empty()).then(|| format!("its options: {}", shell_words::join(options)))
 }
 
@@ -106,6 +139,20 @@ mod tests {
         let old = json!({"command": ["/old/pyro", "mcp", "serve", "--mode", "inspect"]});
         let fresh = ["pyro", "mcp", "serve", "--mode", "inspect"];
         assert_eq!(kept(&old, false), fresh);
+    }
+
+    #[test]
+    fn what_ssh_carries_stays_with_its_options() {
+        for remote in ["pyro mcp serve", "pyro mcp serve --project-path '/a b'"] {
+            let ssh =
+                json!({"command": "/usr/bin/ssh", "args": ["-o", "BatchMode=yes", "box", remote]});
+            assert_eq!(kept(&ssh, false), command_words(&ssh));
+            assert_eq!(kept(&ssh, true), ["pyro", "mcp", "serve"]);
+        }
+        for (first, remote) in [("ssh", "pyro mcp serve --odd"), ("sh", "pyro mcp serve")] {
+            let other = json!({"command": first, "args": ["box", remote]});
+            assert_eq!(kept(&other, false), ["pyro", "mcp", "serve"]);
+        }
     }
 
     #[test]

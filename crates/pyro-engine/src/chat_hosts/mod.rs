@@ -4,6 +4,7 @@
 //! host: what each wants to be told      command_form: how the server is started
 //! places: where each keeps it           entry: what is right, field by field
 //!      `-- survey: what is there           `-- format: jsonc | toml --> splices
+//!             |    `-- trust: whether it uses what a project brings along
 //!             `-- connect, repair, doctor ----- config_file: backup, rename
 //!                         `-- kept_words: what an entry was connected with
 //! ```
@@ -24,12 +25,14 @@ mod jsonc;
 mod kept_words;
 pub mod payloads;
 pub mod places;
+mod plugin;
 pub mod print_config;
 #[cfg(test)]
 mod properties;
 mod splice;
 mod survey;
 mod toml;
+mod trust;
 
 use crate::error::Result;
 use command_form::Launch;

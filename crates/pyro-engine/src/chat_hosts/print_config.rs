@@ -143,8 +143,8 @@ impl PrintHost {
 /// Goose's YAML; JSON's strings and lists are YAML's.
 fn goose(program: &str, arguments: &[String]) -> String {
     format!(
-        "extensions:\n  {SERVER}:\n    name: {SERVER}\n    type: stdio\n    enabled: true\n    \
-         cmd: {}\n    args: {}\n    timeout: 3600\n",
+        "extensions:\n  {SERVER}:\n    name: {SERVER}\n    description: A disposable computer\n    \
+         type: stdio\n    enabled: true\n    cmd: {}\n    args: {}\n    timeout: 3600\n",
         Value::from(program),
         Value::from(arguments)
     )

@@ -88,6 +88,7 @@ fn json_text() -> impl Strategy<Value = String> {
         "{}",
         "[]",
         r#""\u0041""#,
+        r#""\ud83d, }""#,
     ])
     .prop_map(str::to_owned)
     .boxed();

@@ -7,6 +7,7 @@ use super::config_file::ConfigFile;
 use super::format::{Fault, Format};
 use super::host::{Host, SERVER, Scope};
 use super::places::{self, Place, Surroundings};
+use super::trust;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -33,6 +34,8 @@ pub struct Surveyed {
     pub file: Option<ConfigFile>,
     /// What is there.
     pub state: State,
+    /// Why the host does not use an entry here, as far as its files say.
+    pub idle: Option<String>,
 }
 
 impl Surveyed {
@@ -45,6 +48,7 @@ impl Surveyed {
                     place,
                     file: None,
                     state: State::Unreadable(error),
+                    idle: None,
                 };
             }
         };
@@ -59,7 +63,13 @@ impl Surveyed {
             place,
             file: Some(file),
             state,
+            idle: None,
         }
+    }
+
+    /// Its contents, when there are any.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.file.as_ref()?.bytes.as_deref()
     }
 
     /// Why the host cannot use this file, if it cannot.
@@ -107,19 +117,35 @@ pub fn survey(
     config_path: Option<&Path>,
 ) -> Result<Vec<Surveyed>> {
     let places = places::of(host, around, config_path)?;
-    Ok(places
+    let mut surveyed: Vec<_> = places
         .into_iter()
         .map(|place| Surveyed::at(host, place))
-        .collect())
+        .collect();
+    trust::mark_idle(host, around, &mut surveyed);
+    Ok(surveyed)
+}
+
+/// Which entries a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Those of the places where a new one may go.
+    Usual,
+    /// Every one that the host may see.
+    All,
 }
 
 /// The place a command is about: the entry that wins among `scopes`; without
 /// any, the file of `home` that is there, or the one to make.
-pub fn choose(surveyed: &[Surveyed], scopes: &[Scope], home: Scope) -> Option<usize> {
-    let with = surveyed
-        .iter()
-        .position(|one| scopes.contains(&one.place.scope) && matches!(one.state, State::With(_)));
-    let at_home = |one: &Surveyed| one.place.scope == home;
+pub fn choose(surveyed: &[Surveyed], scopes: &[Scope], home: Scope, among: Among) -> Option<usize> {
+    let has_entry = |one: &Surveyed| {
+        scopes.contains(&one.place.scope)
+            && matches!(one.state, State::With(_))
+            && (among == Among::All || one.place.usual)
+    };
+    let used = |one: &Surveyed| has_entry(one) && one.idle.is_none();
+    let with = surveyed.iter().position(used);
+    let with = with.or_else(|| surveyed.iter().position(has_entry));
+    let at_home = |one: &Surveyed| one.place.scope == home && one.place.usual;
     with.or_else(|| {
         surveyed
             .iter()

@@ -1,0 +1,103 @@
+//! Whether a host uses the entry that a project brings along.
+//!
+//! ```text
+//! claude-code  .mcp.json needs a word of the user, in settings.json or, once the
+//!              folder is trusted, in the project's settings; any entry may be
+//!              switched off for a project
+//! codex        <project>/.codex/config.toml needs projects.<folder>.trust_level
+//! opencode     asks nobody
+//! ```
+//!
+//! Owns: reading that word out of the hosts' files. Refuses: giving it.
+
+use super::format::Format;
+use super::host::{Host, SERVER, Scope};
+use super::jsonc::Dialect;
+use super::places::Surroundings;
+use super::survey::Surveyed;
+use serde_json::Value;
+use std::path::Path;
+
+/// Says of each place why the host does not use an entry there.
+pub fn mark_idle(host: Host, around: &Surroundings, surveyed: &mut [Surveyed]) {
+    let user = surveyed.iter().rfind(|one| one.place.scope == Scope::User);
+    let user = user.and_then(Surveyed::bytes).unwrap_or_default();
+    let (everywhere, project) = match host {
+        Host::ClaudeCode => claude_code(around, user),
+        Host::Codex => (None, codex(around, user)),
+        Host::OpenCode => (None, None),
+    };
+    for one in surveyed {
+        let brought = project
+            .clone()
+            .filter(|_| one.place.scope == Scope::Project);
+        one.idle = everywhere.clone().or(brought);
+    }
+}
+
+fn codex(around: &Surroundings, user: &[u8]) -> Option<String> {
+    let projects = Format::Toml.find(user, &["projects".to_owned()]);
+    let projects = projects.ok().flatten().unwrap_or_default();
+    let main = around.main_work_tree();
+    let folders = [&around.cwd, around.top_level(), &main];
+    let trusted = folders
+        .iter()
+        .any(|folder| projects[&*folder.to_string_lossy()]["trust_level"] == "trusted");
+    (!trusted).then(|| {
+        "codex does not trust this project: start codex here once and agree, or connect it \
+         without --scope project"
+            .to_owned()
+    })
+}
+
+/// Why it uses no entry here, and why none of `.mcp.json`.
+fn claude_code(around: &Surroundings, user: &[u8]) -> (Option<String>, Option<String>) {
+    let key = around.main_work_tree().to_string_lossy().into_owned();
+    let path = ["projects".to_owned(), key];
+    let own = Format::Json(Dialect::Strict).find(user, &path);
+    let own = own.ok().flatten().unwrap_or_default();
+    let off = lists(&own, "disabledMcpServers").then(|| {
+        "it is switched off for this project: switch it on with /mcp in claude".to_owned()
+    });
+    let settings = |folder: &Path, name: &str| settings(&folder.join(name));
+    let of_user = around.folder("CLAUDE_CONFIG_DIR", ".claude");
+    let of_user = of_user.map_or(Value::Null, |folder| settings(&folder, "settings.json"));
+    let mut of_project = vec![own];
+    for folder in [&around.cwd, around.top_level()] {
+        for name in ["settings.json", "settings.local.json"] {
+            of_project.push(settings(&folder.join(".claude"), name));
+        }
+    }
+    let trusted = of_project[0]["hasTrustDialogAccepted"] == true;
+    let rejected = of_project
+        .iter()
+        .chain([&of_user])
+        .any(|one| lists(one, "disabledMcpjsonServers"));
+    let approves = |one: &Value| {
+        one["enableAllProjectMcpServers"] == true || lists(one, "enabledMcpjsonServers")
+    };
+    let approved = approves(&of_user) || (trusted && of_project.iter().any(approves));
+    let unused = match (rejected, approved) {
+        (true, _) => Some(
+            "its user has refused the servers of .mcp.json: see disabledMcpjsonServers in \
+             claude's settings",
+        ),
+        (false, false) => Some(
+            "claude waits for its user to trust the server of .mcp.json: start claude here once \
+             and agree",
+        ),
+        (false, true) => None,
+    };
+    (off, unused.map(str::to_owned))
+}
+
+fn lists(settings: &Value, key: &str) -> bool {
+    let names = settings[key].as_array();
+    names.is_some_and(|names| names.iter().any(|name| name == SERVER))
+}
+
+/// A file of Claude Code's settings; what is absent or no JSON says nothing.
+pub fn settings(path: &Path) -> Value {
+    let text = std::fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
