@@ -31,6 +31,9 @@ fn call(tool: &str, request: &Value, fields: &[&str], more: Value) -> String {
 pub fn fit(name: &str, request: &Value, response: &mut Value, bytes: usize) -> Vec<String> {
     match name {
         "workspace_file_read" => file(request, response),
+        "workspace_file_list" if response["truncated"] == true => {
+            Some("not all are listed: name a folder below as path, or search".to_owned())
+        }
         "workspace_disk_read" => of_disk(response),
         "shell_read" => shell(request, response, bytes),
         "workspace_logs" => log(
@@ -227,12 +230,12 @@ pub fn rest(
             Some(format!("read on by {next}"))
         }
         "shell_read" if key == "output" => {
-            let chars = parent.get("output")?.as_str()?.chars().count();
+            let chars = request["max_chars"].as_u64().unwrap_or(PAGE_BYTES);
             let next = call(
                 "shell_read",
                 request,
                 &["workspace_id", "shell_id", "plain", "cursor"],
-                json!({ "max_chars": chars / 2 }),
+                json!({ "max_chars": (chars / 2).max(1) }),
             );
             Some(format!("in smaller parts by {next}"))
         }
@@ -250,8 +253,7 @@ pub fn rest(
 /// How to see the items of a list that did not fit.
 pub fn others(name: &str) -> &'static str {
     match name {
-        "workspace_file_list" => "; name a folder below as path, or search",
-        "workspace_disk_list" => "; name a folder below as path",
+        "workspace_file_list" | "workspace_disk_list" => "; name a folder below as path",
         "workspace_logs" => "; one command by its sequence",
         "workspace_diff" => "; some by paths",
         _ => "",

@@ -78,6 +78,19 @@ fn a_long_output_keeps_both_ends_and_tells_the_call_for_the_rest() {
 }
 
 #[test]
+fn what_is_left_out_is_counted_of_all_that_was_written() {
+    let mut response = exec(&"x".repeat(20_000), "");
+    response["stdout_bytes"] = json!(150_000_000);
+    let (value, _) = made("workspace_exec", ask(), response);
+    let shown = value["stdout"].as_str().unwrap();
+    let left_out = 150_000_000 - shown.matches('x').count();
+    assert!(
+        shown.contains(&format!("[... {left_out} of 150000000 bytes")),
+        "{shown}"
+    );
+}
+
+#[test]
 fn newlines_count_twice_as_codex_shows_them() {
     let (value, _) = made("workspace_exec", ask(), exec(&"\n".repeat(9000), ""));
     assert!(value.to_string().len() <= USUAL_BYTES);
@@ -173,6 +186,32 @@ fn lines_that_were_asked_for_are_not_said_to_go_on() {
     let value = self::read(file.as_bytes(), &ask);
     assert_eq!(value["content"].as_str().unwrap().lines().count(), 11);
     assert!(value["notices"].is_null() && value["truncated"] == true);
+}
+
+#[test]
+fn a_list_that_is_not_whole_says_so_in_both_forms() {
+    let response = json!({ "path": "/workspace", "entries": [], "truncated": true });
+    let ask = json!({ "workspace_id": "demo" });
+    let (value, text) = made("workspace_file_list", ask, response);
+    let told = value["notices"][0].as_str().unwrap();
+    assert!(told.contains("path, or search") && text.matches(told).count() == 1);
+}
+
+#[test]
+fn what_a_terminal_looks_like_is_read_in_smaller_parts() {
+    let response = json!({
+        "workspace_id": "0123456789ab", "shell_id": "5", "cursor": 7, "next_cursor": 7000,
+        "output": "wide \u{20ac} ".repeat(2_000), "truncated": false, "plain": true, "state": "running",
+    });
+    let ask = json!({ "workspace_id": "demo", "shell_id": "5", "cursor": 7, "plain": true });
+    let (value, text) = made("shell_read", ask, response);
+    assert!(size(&value) <= USUAL_BYTES, "{}", size(&value));
+    let next = told_call(&text, "shell_read");
+    assert_eq!(
+        (&next["cursor"], &next["max_chars"]),
+        (&json!(7), &json!(3500))
+    );
+    (ops::named("shell_read").unwrap().complete)(next).unwrap();
 }
 
 #[test]
@@ -364,7 +403,7 @@ proptest! {
         ) {
         let text: String = chars.into_iter().collect();
         prop_assume!(text_size(&text) > room);
-        let cut = cut(&text, room, |_| None);
+        let cut = cut(&text, room, 0, |_| None);
         prop_assert!(text_size(&cut) <= room, "{} {room}", text_size(&cut));
         let (head, rest) = cut.split_once("[... ").unwrap();
         let tail = rest.split_once(" ...]").unwrap().1;
