@@ -5,8 +5,9 @@ LAB = cargo run --quiet --locked --package pyro-lab --
 SOAK_ROUNDS ?= 100
 SOAK_CASES ?= 20000
 SOAK_KILLS ?= 210
+FUZZ_SECONDS ?= 60
 
-.PHONY: help quickstart test check hosts bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak release
+.PHONY: help quickstart test check hosts bench bench-kernels doctor demo lab lab-test lab-shell lab-bench clean soak fuzz release
 .PHONY: smoke-use-cases smoke-cold-start-validation smoke-repro-fix-loop smoke-parallel-workspaces
 .PHONY: smoke-untrusted-inspection smoke-review-eval smoke-daily-loop
 
@@ -67,8 +68,11 @@ doctor: release ## What this machine can do
 demo: release ## One command in a guest, as JSON
 	@$(PYRO) demo
 
-soak: release ## Parsers with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
-	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-engine --lib
+fuzz: ## Parsers of what guests, models and hosts send, each FUZZ_SECONDS under libFuzzer
+	@ci/fuzz $(FUZZ_SECONDS)
+
+soak: release fuzz ## Parsers under libFuzzer and with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
+	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-agent -p pyro-gateway -p pyro-engine -p pyro-mcp --lib --bins
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
 	PYRO_KILL_ROUNDS=$(SOAK_KILLS) cargo nextest run --profile vm -p pyro-cli -E 'test(kills_at_random_moments)'
 	PYRO_LARGE_MIB=1024 PYRO_MANY_FILES=100000 PYRO_CARGO_IN_GUEST=1 cargo nextest run --profile vm -p pyro-cli -E 'test(/^workspaces::tools|a_large_file_goes_in_and_comes_out/)'

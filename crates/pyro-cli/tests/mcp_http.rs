@@ -195,6 +195,60 @@ fn nobody_without_the_token_gets_in_and_no_page_of_a_browser() {
 }
 
 #[test]
+fn a_large_message_is_taken_and_one_beyond_the_bound_is_not() {
+    let server = Server::start();
+    let begun = server.post(&[], &initialize());
+    let session = begun.header("mcp-session-id").unwrap();
+    let more = [
+        ("Mcp-Session-Id", session),
+        ("Mcp-Protocol-Version", LEGACY),
+    ];
+    let call = |bytes: usize| {
+        let arguments = json!({"workspace_id": "a", "path": "x", "text": "x".repeat(bytes)});
+        json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {
+            "name": "workspace_file_write", "arguments": arguments
+        }})
+    };
+    // As over standard input: what is too much of it is the tool's to say.
+    let answer = server.post(&more, &call(8 << 20)).message();
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Length: {}\r\n\r\n",
+        server.port,
+        server.token,
+        64 << 20
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // It is told before all of it has come, and may not take the rest.
+    let mut sent = 0;
+    while sent < 64 << 20 && stream.write_all(&[b' '; 1 << 16]).is_ok() {
+        sent += 1 << 16;
+    }
+    let mut status = [0; 12];
+    match stream.read_exact(&mut status) {
+        Ok(()) => assert_eq!(&status, b"HTTP/1.1 413"),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+    assert!(sent < 64 << 20);
+    assert_eq!(server.post(&[], &initialize()).status, 200);
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let server = Server::start();
+    let silent: Vec<_> = (0..100)
+        .map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap())
+        .collect();
+    let began = Instant::now();
+    assert_eq!(server.post(&[], &initialize()).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    drop(silent);
+}
+
+#[test]
 fn a_session_lists_calls_and_ends() {
     let server = Server::start();
     let begun = server.post(&[], &initialize());

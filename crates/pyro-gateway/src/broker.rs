@@ -14,10 +14,10 @@
 
 mod authority;
 mod io;
-mod mask;
+pub(crate) mod mask;
 mod reply;
 mod request;
-mod swap;
+pub(crate) mod swap;
 mod upstream;
 
 use crate::attempts::{Asked, Attempts};

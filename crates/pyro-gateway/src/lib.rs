@@ -17,6 +17,8 @@ mod accept;
 pub mod attempts;
 pub mod broker;
 pub mod config;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod log;
 pub mod names;
 pub mod namespace;

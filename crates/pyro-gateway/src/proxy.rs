@@ -16,10 +16,10 @@
 //!                      alert          crate::broker      else http_relay
 //! ```
 
-mod chunked;
-mod client_hello;
+pub(crate) mod chunked;
+pub(crate) mod client_hello;
 mod decide;
-mod http_head;
+pub(crate) mod http_head;
 mod http_relay;
 mod refuse;
 pub(crate) use refuse::alert;

@@ -7,6 +7,7 @@
 use crate::calls::WAIT_SECONDS;
 use crate::config::Config;
 use crate::tools;
+use pyro::project::ProjectSource;
 use pyro::surface::{Mode, Profile, Surface};
 
 /// The most characters of it, of which paths and names are those of the
@@ -94,11 +95,12 @@ fn beginning(config: &Config) -> String {
     match tools::project(config) {
         None => format!("Files: /workspace begins empty unless you give a seed_path. {exports}"),
         Some(project) => {
-            let bring = match config
-                .surface
-                .tools()
-                .any(|name| name == "workspace_sync_push")
-            {
+            let leaves_out = matches!(
+                config.project,
+                Some(ProjectSource::Path { tracked: true, .. })
+            );
+            let mut tools = config.surface.tools();
+            let bring = match leaves_out && tools.any(|name| name == "workspace_sync_push") {
                 true => " What Git does not track comes by workspace_sync_push.",
                 false => "",
             };
@@ -144,7 +146,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::{each_surface, with_project};
+    use crate::config::tests::{config, each_surface, with_project};
 
     #[test]
     fn no_text_is_cut_by_a_host() {
@@ -156,6 +158,21 @@ mod tests {
             let text = of(&config);
             assert!(text.chars().count() < MOST_CHARS, "{}: {text}", text.len());
         }
+    }
+
+    #[test]
+    fn what_git_leaves_out_is_told_of_a_work_tree_alone() {
+        let of_project = |tracked| {
+            let mut config = config("");
+            config.project = Some(ProjectSource::Path {
+                root: "/p".into(),
+                tracked,
+            });
+            of(&config)
+        };
+        assert!(of_project(true).contains("What Git does not track"));
+        let whole = of_project(false);
+        assert!(whole.contains("/p") && !whole.contains("What Git"));
     }
 
     #[test]

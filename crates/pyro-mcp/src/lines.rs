@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   a frame                      handed on
+//!   a request that is no JSON    -32700, when its id can be told: half of an emoji, say
 //!   no JSON                      dropped: an answer might be answered in turn
 //!   JSON, but no frame; a batch  -32600, with its id where it has one
 //!   longer than the bound        -32600, and dropped as it comes
 //! ```
 //!
-//! The transport of rmcp drops the last two, or answers them without an id,
-//! so that a client waits for ever.
+//! The transport of rmcp drops all but the first, or answers them without an
+//! id, so that a client waits for ever.
 //!
 //! Owns: lines, their bound, what is said about bad ones. Refuses: knowing any
 //! method.
@@ -159,7 +160,15 @@ fn read(line: &[u8]) -> Read {
     };
     let bad = |what: String, id| Read::Bad(ErrorData::invalid_request(what, None), id);
     match serde_json::from_slice::<Value>(line) {
-        Err(_) => Read::Nothing,
+        Err(error) => match id_of(line) {
+            Some(id) => {
+                let what = format!(
+                    "the message is no JSON: {error}; strings have to be whole Unicode, and numbers small"
+                );
+                Read::Bad(ErrorData::parse_error(what, None), Some(id))
+            }
+            None => Read::Nothing,
+        },
         Ok(Value::Array(_)) => bad(
             "batches are not part of MCP; send one message per line".to_owned(),
             None,
@@ -180,6 +189,52 @@ fn read(line: &[u8]) -> Read {
         }
         Ok(_) => bad("a message is a JSON object".to_owned(), None),
     }
+}
+
+/// The id of what would be a request, if only some value in it were one: hosts
+/// send halves of surrogate pairs, and wait for an answer.
+fn id_of(line: &[u8]) -> Option<RequestId> {
+    let (mut depth, mut at) = (0_usize, 0);
+    let (mut id, mut is_request) = (None, false);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b'"' => {
+                let end = string_end(line, at)?;
+                let name = &line[at..end];
+                at = end;
+                let value = line[at..].trim_ascii_start().strip_prefix(b":");
+                if let Some(value) = value.filter(|_| depth == 1) {
+                    is_request |= name == b"\"method\"";
+                    if name == b"\"id\"" {
+                        let value = value.trim_ascii_start();
+                        let end = match value.first() {
+                            Some(b'"') => string_end(value, 0)?,
+                            _ => value.iter().position(|byte| b",} ".contains(byte))?,
+                        };
+                        id = serde_json::from_slice(&value[..end]).ok();
+                    }
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    id.filter(|_| is_request && depth == 0)
+}
+
+/// Where the string that begins `at` is over.
+fn string_end(line: &[u8], at: usize) -> Option<usize> {
+    let mut escaped = false;
+    let rest = line.get(at + 1..)?.iter();
+    let last = rest.copied().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    last.map(|last| at + last + 2)
 }
 
 #[cfg(test)]
@@ -236,7 +291,64 @@ mod tests {
         );
     }
 
+    fn id(line: &[u8]) -> Option<String> {
+        id_of(line).map(|id| id.to_string())
+    }
+
+    #[test]
+    fn a_request_that_is_no_json_is_answered() {
+        let call = |id: &str, text: &[u8]| {
+            let before =
+                format!(r#"{{"params":{{"id":4,"a":["}}"]}}, "id" : {id},"method":"x","b":"#);
+            [before.as_bytes(), text, b"}\r\n"].concat()
+        };
+        for text in [
+            &br#""\ud83d""#[..],
+            b"\"\xff\"",
+            b"1e999",
+            &[b"[".repeat(500), b"]".repeat(500)].concat(),
+        ] {
+            assert_eq!(id(&call("7", text)), Some("7".to_owned()));
+            assert_eq!(id(&call(r#""a\"}""#, text)), Some("a\"}".to_owned()));
+            let Read::Bad(error, Some(_)) = read(&call("7", text)) else {
+                panic!("{text:?} is a bad line");
+            };
+            assert_eq!(error.code.0, -32700);
+        }
+        // No request, no id, or not whole.
+        for line in [
+            &br#"{"id":1,"result":"\ud83d"}"#[..],
+            br#"{"method":"x","a":"\ud83d"}"#,
+            br#"{"method":"x","a":{"id":1,"b":"\ud83d"}}"#,
+            br#"{"id":1,"method":"x""#,
+            br#"{"id":1,"method":"x"#,
+            br#"{"id":"\ud83d","method":"x"}"#,
+            br#"{"id":1"method""#,
+            b"}",
+            b"\"",
+        ] {
+            assert_eq!(id(line), None, "{}", String::from_utf8_lossy(line));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_id_is_found_whatever_else_is_there(
+            text in prop::collection::vec(any::<u8>(), 0..60),
+            number: i64,
+        ) {
+            let _ = id_of(&text);
+            // What a string can hold, whether or not it is Unicode.
+            let mut text = text;
+            text.retain(|byte| !b"\"\\\n".contains(byte));
+            let line = [
+                &br#"{"a":""#[..],
+                &text,
+                format!(r#"","id":{number},"method":"x"}}"#).as_bytes(),
+            ].concat();
+            prop_assert_eq!(id(&line), Some(number.to_string()));
+        }
+
         #[test]
         fn any_bytes_between_frames_are_survived(
             lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 0..12),

@@ -28,8 +28,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-/// A longer line is refused: no request of a tool is near it.
-const LINE_BYTES: usize = 16 << 20;
+/// A longer message is refused: no request of a tool is near it.
+pub const MESSAGE_BYTES: usize = 16 << 20;
 /// For cancelled work to unwind. The official SDKs kill 2 s after TERM.
 pub const UNWIND: Duration = Duration::from_millis(1_500);
 /// For the answers of cancelled calls to be written.
@@ -94,7 +94,7 @@ async fn until_the_end(server: Server) -> Result<u8> {
     let mut signals = Signals::new()?;
     let calls = server.calls();
     let (read, write) = stdio_pipes();
-    let transport = Lines::new(read, write, LINE_BYTES);
+    let transport = Lines::new(read, write, MESSAGE_BYTES);
     let running = tokio::select! {
         running = server.serve(transport) => running.map_err(|error| unspoken(&error))?,
         code = signals.next() => return Ok(code),

@@ -1,6 +1,7 @@
 //! The server as the protocol sees it.
 //!
-//! Owns: which request goes to which part. Refuses: knowing any tool.
+//! Owns: which request goes to which part, and that what is not declared is
+//! not answered. Refuses: knowing any tool.
 
 use crate::calls::Calls;
 use crate::config::Config;
@@ -8,10 +9,14 @@ use crate::resources::{self, Resources};
 use crate::tools::Tools;
 use crate::{instructions, prompts};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, PromptsCapability, ReadResourceRequestParams,
-    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig,
+    CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, ErrorCode,
+    GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, Implementation,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, PromptsCapability, ReadResourceRequestMethod,
+    ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -34,8 +39,16 @@ impl Server {
         }
     }
 
-    fn resources(&self) -> Resources<'_> {
-        Resources::new(&self.config, &self.calls)
+    /// None where the surface has none.
+    fn resources<M: ConstString>(&self) -> Result<Resources<'_>, ErrorData> {
+        match resources::exist(&self.config) {
+            true => Ok(Resources::new(&self.config, &self.calls)),
+            false => Err(ErrorData::method_not_found::<M>()),
+        }
+    }
+
+    fn has_prompts(&self) -> bool {
+        !prompts::offered(self.config.surface).is_empty()
     }
 
     /// What it does just now.
@@ -47,7 +60,7 @@ impl Server {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let mut can = ServerCapabilities::builder().enable_tools().build();
-        if !prompts::offered(self.config.surface).is_empty() {
+        if self.has_prompts() {
             can.prompts = Some(PromptsCapability::default());
         }
         if resources::exist(&self.config) {
@@ -81,10 +94,13 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.resources().list(&context.ct).await
+        let cursor = request.and_then(|request| request.cursor);
+        self.resources::<ListResourcesRequestMethod>()?
+            .list(cursor.as_deref(), &context.ct)
+            .await
     }
 
     async fn list_resource_templates(
@@ -92,7 +108,9 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(self.resources().templates())
+        Ok(self
+            .resources::<ListResourceTemplatesRequestMethod>()?
+            .templates())
     }
 
     async fn read_resource(
@@ -100,7 +118,8 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = self.resources().read(&request.uri, &context.ct).await?;
+        let resources = self.resources::<ReadResourceRequestMethod>()?;
+        let read = resources.read(&request.uri, &context.ct).await?;
         Ok(ReadResourceResponse::from(read))
     }
 
@@ -109,6 +128,9 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        if !self.has_prompts() {
+            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
+        }
         let prompts = prompts::offered(self.config.surface);
         Ok(ListPromptsResult::with_all_items(prompts))
     }
@@ -118,8 +140,43 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        if !self.has_prompts() {
+            return Err(ErrorData::method_not_found::<GetPromptRequestMethod>());
+        }
         let arguments = request.arguments.unwrap_or_default();
         let result = prompts::filled(self.config.surface, &request.name, &arguments)?;
         Ok(GetPromptResponse::from(result))
     }
+    /// The library's own answer would be an empty list, as if there were
+    /// completions.
+    async fn complete(
+        &self,
+        _: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+    /// A request of the protocol comes here when its parameters do not fit.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if !WITH_PARAMS.contains(&method.as_str()) {
+            let unknown = ErrorCode::METHOD_NOT_FOUND;
+            return Err(ErrorData::new(unknown, method, None));
+        }
+        let what = format!(
+            "the params of {method} are not what the protocol says; arguments are an object, names are texts"
+        );
+        Err(ErrorData::invalid_params(what, None))
+    }
 }
+
+/// Requests which are answered, and cannot do without params.
+const WITH_PARAMS: [&str; 3] = [
+    CallToolRequestMethod::VALUE,
+    GetPromptRequestMethod::VALUE,
+    ReadResourceRequestMethod::VALUE,
+];

@@ -1,5 +1,6 @@
 //! Pyro in the chat hosts and MCP clients that people have: Claude Code, Codex
-//! and OpenCode from npm, Inspector, the TypeScript SDK, and the Python clients.
+//! and OpenCode from npm, Inspector, the TypeScript SDK, the Python clients, and
+//! the public conformance suite.
 //!
 //! ```text
 //! a test --script--> model (fake, loopback) <--HTTP-- host (real) --stdio--> pyro mcp serve --> guest
@@ -11,6 +12,7 @@
 //! further than loopback: proxies of the hosts lead to the fake model.
 
 mod clients;
+mod conformance;
 mod host_files;
 mod hosts;
 mod http;

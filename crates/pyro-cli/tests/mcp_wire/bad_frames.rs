@@ -34,13 +34,28 @@ fn what_cannot_be_routed_is_an_error_with_its_id() {
     let mut host = Host::initialized(&[]);
     let answer = host.ask("tools/fly", json!({}));
     assert_eq!(answer["error"]["code"], -32601, "{answer}");
-    let answer = host.ask("tools/call", json!({ "name": 7 }));
-    assert!(answer["error"]["code"].is_i64(), "{answer}");
-    let answer = host.ask(
-        "tools/call",
+    for params in [
+        json!({ "name": 7 }),
+        json!({}),
         json!({ "name": "workspace_list", "arguments": "x" }),
+        json!({ "name": "workspace_list", "arguments": [] }),
+    ] {
+        let answer = host.ask("tools/call", params);
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+}
+
+/// Hosts in JavaScript send halves of surrogate pairs when a model's text was
+/// cut, and wait for an answer.
+#[test]
+fn half_of_an_emoji_is_answered() {
+    let mut host = Host::initialized(&[]);
+    host.raw(
+        br#"{"jsonrpc":"2.0","id":70,"method":"tools/call","params":{"name":"workspace_exec","arguments":{"workspace_id":"a","command":"echo \ud83d"}}}"#,
     );
-    assert!(answer["error"]["code"].is_i64(), "{answer}");
+    let answer = host.frame();
+    assert_eq!(answer["id"], 70, "{answer}");
+    assert_eq!(answer["error"]["code"], -32700, "{answer}");
 }
 
 #[test]

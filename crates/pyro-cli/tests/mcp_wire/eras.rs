@@ -85,10 +85,43 @@ fn a_surface_without_workspaces_has_no_resources() {
         answer["result"]["capabilities"]["resources"].is_null(),
         "{answer}"
     );
-    let templates = host.ask("resources/templates/list", json!({}));
-    assert_eq!(
-        templates["result"]["resourceTemplates"],
-        json!([]),
-        "{templates}"
-    );
+    for method in [
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "prompts/list",
+        "prompts/get",
+    ] {
+        let params = json!({"uri": "pyro://workspace/a/summary", "name": "review-eval"});
+        let answer = host.ask(method, params);
+        assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    }
+}
+
+#[test]
+fn what_is_not_declared_is_not_answered() {
+    let mut host = Host::start(&[]);
+    let answer = host.ask("initialize", initialize());
+    let declared = json!({"tools": {}, "prompts": {}, "resources": {}});
+    assert_eq!(answer["result"]["capabilities"], declared);
+    let prompt = json!({"type": "ref/prompt", "name": "repro-fix-loop"});
+    for (method, params) in [
+        (
+            "completion/complete",
+            json!({"ref": prompt, "argument": {"name": "patch", "value": "f"}}),
+        ),
+        ("logging/setLevel", json!({"level": "debug"})),
+        (
+            "resources/subscribe",
+            json!({"uri": "pyro://workspace/a/summary"}),
+        ),
+        ("tasks/list", json!({})),
+    ] {
+        let answer = host.ask(method, params);
+        assert_eq!(answer["error"]["code"], -32601, "{answer}");
+    }
+    // Whatever was asked for, it goes on.
+    let wrong = host.ask("resources/list", json!({"cursor": "x"}));
+    assert_eq!(wrong["error"]["code"], -32602, "{wrong}");
+    assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
 }

@@ -14,8 +14,14 @@ use super::{beneath, linkless, missing, unwritable};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, expand_home, make_private_dir};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
+
+/// Linux allows no longer name.
+const NAME_BYTES: usize = 255;
+/// Folders between a root and an output.
+const MOST_FOLDERS: usize = 64;
 
 const ALLOW: &str = "the operator allows other folders with --allow-path DIR";
 
@@ -167,8 +173,12 @@ impl Roots {
         text: &str,
         workspace_id: impl FnOnce() -> Result<String>,
     ) -> Result<Output> {
-        if text.trim().is_empty() || text.contains('\0') {
-            return Err(invalid(text, "is blank or has a NUL"));
+        if text.trim().is_empty() {
+            return Err(invalid(text, "is blank"));
+        }
+        // Whoever lists the folder in a terminal would obey them.
+        if text.contains(char::is_control) {
+            return Err(invalid(text, "has a control character"));
         }
         let wanted = expand_home(text);
         let Some(Component::Normal(name)) = wanted.components().next_back() else {
@@ -193,8 +203,21 @@ impl Roots {
         };
         let is_export = own.as_ref() == Some(root);
         self.check_names(&path, root, is_export)?;
-        let parent = made_parent(root, below(root, &place), is_export)
-            .map_err(Error::io("make the folder of", &path))?;
+        if path.iter().any(|name| name.len() > NAME_BYTES) {
+            return Err(invalid(text, "has a name that is too long"));
+        }
+        let depth = below(root, &place).iter().count();
+        if depth > MOST_FOLDERS {
+            return Err(invalid(text, "is in too many folders"));
+        }
+        let parent = made_parent(root, below(root, &place), is_export).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::LOOP | Errno::NOTDIR) => {
+                    invalid(text, "is below something that is no folder")
+                }
+                _ => Error::io("make the folder of", &path)(error),
+            }
+        })?;
         let output = Output::beside(path, parent)?;
         tracing::info!(path = %output.path.display(), "a tool writes to this host");
         Ok(output)

@@ -231,7 +231,12 @@ fn outputs_nowhere_else() {
         ("..", "invalid_output"),
         ("", "invalid_output"),
         ("a\0b", "invalid_output"),
+        ("a\nb", "invalid_output"),
+        ("\x1b[2J", "invalid_output"),
+        ("home/allowed/a/below-a-file", "invalid_output"),
+        ("home/allowed/gone/x", "invalid_output"),
     ];
+    symlink("nowhere", host.root.join("home/allowed/gone")).unwrap();
     for (path, code) in cases {
         let absolute = ["home", "state", "cache"]
             .iter()
@@ -244,12 +249,11 @@ fn outputs_nowhere_else() {
         let error = host.output(&path).unwrap_err();
         assert_eq!(error.code, code, "{path}: {error}");
     }
-    let long = host.output(&"x".repeat(300)).unwrap();
-    assert!(
-        std::fs::write(long.made(), "").is_err(),
-        "the file system says no"
-    );
-    assert!(host.output(&format!("{}/x", "x".repeat(300))).is_err());
+    let (long, deep) = ("x".repeat(256), "y/".repeat(65));
+    for path in [long.clone(), format!("{long}/x"), format!("{deep}x")] {
+        assert_eq!(host.output(&path).unwrap_err().code, "invalid_output");
+    }
+    assert!(host.output(&long[1..]).is_ok());
     assert!(
         !host.root.join("home/allowed/x").exists(),
         "nothing was made on the way"

@@ -10,7 +10,7 @@ use std::path::Path;
 const GIT: [&str; 2] = [".git", "git~1"];
 
 /// Files and folders that configure or instruct a chat host.
-const CHAT_HOSTS: [&str; 20] = [
+const CHAT_HOSTS: [&str; 32] = [
     ".mcp.json",
     "mcp.json",
     "opencode.json",
@@ -24,6 +24,18 @@ const CHAT_HOSTS: [&str; 20] = [
     ".cursorrules",
     ".vscode",
     ".windsurf",
+    ".windsurfrules",
+    ".clinerules",
+    ".roo",
+    ".roomodes",
+    ".continue",
+    ".kiro",
+    ".junie",
+    ".amazonq",
+    ".trae",
+    ".qwen",
+    "qwen.md",
+    "copilot-instructions.md",
     ".zed",
     ".aider.conf.yml",
     ".goosehints",
@@ -111,6 +123,8 @@ mod tests {
             ".codex/config.toml",
             "CLAUDE.md",
             "Agents.MD",
+            "p/.clinerules/a.md",
+            ".github/copilot-instructions.md",
         ] {
             assert!(is_refused(path), "{path}");
         }

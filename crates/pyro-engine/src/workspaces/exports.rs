@@ -5,8 +5,12 @@
 
 use super::names;
 use super::store::Store;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// What went.
@@ -33,13 +37,52 @@ pub fn sweep(exports: &Path, store: &Store, age: Duration, dry_run: bool) -> Swe
         }
         let bytes = allocated(&path);
         // What cannot be removed stays, and is not told as gone.
-        if dry_run || std::fs::remove_dir_all(&path).is_ok() {
+        if dry_run || remove(&path).is_ok() {
             swept.freed_bytes += bytes;
             swept.workspace_ids.push(id.to_owned());
         }
     }
     swept.workspace_ids.sort();
     swept
+}
+
+/// Removes a folder whatever a guest made of it: std's function holds a
+/// descriptor for each level, and stops at a folder that nobody may write.
+fn remove(folder: &Path) -> io::Result<()> {
+    let mut beside = (0_u64..).map(|number| folder.join(number.to_string()));
+    let mut rest = vec![folder.to_owned()];
+    while let Some(at) = rest.pop() {
+        for entry in std::fs::read_dir(&at)? {
+            let path = entry?.path();
+            if !path.symlink_metadata()?.is_dir() {
+                std::fs::remove_file(&path)?;
+                continue;
+            }
+            // Also to be moved, which changes its `..`.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+            // No folder is looked at below another: ways stay short.
+            let moved = match at == folder {
+                true => path,
+                false => moved(&path, &mut beside)?,
+            };
+            rest.push(moved);
+        }
+        if at != folder {
+            std::fs::remove_dir(&at)?;
+        }
+    }
+    std::fs::remove_dir(folder)
+}
+
+/// At the first of the places that is free.
+fn moved(from: &Path, places: &mut impl Iterator<Item = PathBuf>) -> io::Result<PathBuf> {
+    for place in places {
+        match renameat_with(CWD, from, CWD, &place, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {}
+            moved => return moved.map(|()| place).map_err(io::Error::from),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// By its own time and that of what is right in it: an output keeps the times
@@ -99,5 +142,27 @@ mod tests {
         assert!(swept.freed_bytes >= 8192 && swept.workspace_ids == [gone]);
         assert!(!exports.join(gone).exists());
         assert!(exports.join(kept).exists() && exports.join("not-an-id").exists());
+    }
+    #[test]
+    fn a_folder_goes_however_deep_and_closed_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("0123456789ab");
+        let mut deep = folder.join("a");
+        for _ in 0..300 {
+            deep.push("y");
+        }
+        std::fs::create_dir_all(&deep).unwrap();
+        // A name that would be given next.
+        std::fs::write(folder.join("0"), "").unwrap();
+        std::os::unix::fs::symlink("/etc", deep.join("link")).unwrap();
+        std::fs::set_permissions(&deep, Permissions::from_mode(0o500)).unwrap();
+        std::fs::set_permissions(folder.join("a"), Permissions::from_mode(0o0)).unwrap();
+        // This test has its process to itself.
+        let limit = rustix::process::Resource::Nofile;
+        let mut few = rustix::process::getrlimit(limit);
+        few.current = Some(100);
+        rustix::process::setrlimit(limit, few).unwrap();
+        remove(&folder).unwrap();
+        assert!(!folder.exists() && Path::new("/etc").exists());
     }
 }

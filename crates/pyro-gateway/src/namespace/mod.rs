@@ -19,7 +19,7 @@
 mod host;
 mod nflog;
 pub mod order;
-mod packet;
+pub(crate) mod packet;
 pub mod ranges;
 pub mod rules;
 mod sys;

@@ -2,9 +2,9 @@
 //! in time.
 //!
 //! ```text
-//! arguments -> checked -> admitted -> ledger: begin, or join what runs
-//!                                       |
-//!      worker thread: work.rs <---------'   ended -> result -> everybody who waits
+//! arguments -> checked -> ledger: begin, or join what runs
+//!                           |
+//!      worker thread: admitted, work.rs     ended -> result -> everybody who waits
 //!      the call: progress ... until the result, a cancellation, or 45 s:
 //!                "still running, send the same call again"
 //! ```
@@ -114,23 +114,25 @@ impl Calls {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let row = tool.row;
-        let admitted = tool.checked(arguments).and_then(|given| {
-            let request = boundary::admit(config, row, given.clone())?;
-            Ok((given, request))
-        });
-        let (given, request) = match admitted {
-            Ok(admitted) => admitted,
+        let given = match tool.checked(arguments) {
+            Ok(given) => given,
             Err(error) => return results::failure(config, row.name, &error),
         };
-        let key = format!("{} {request}", row.name);
-        let window = Window::of(row, &given, request);
+        let key = format!("{} {}", row.name, Value::Object(given.clone()));
         let for_work = config.clone();
         let waited = self.wait(
             row.name,
             &key,
             &context.ct,
             Progress::of(context),
-            move |work| finished(&for_work, row, &window, work),
+            // Admission may read a workspace's record, so it is the thread's.
+            move |work| match boundary::admit(&for_work, row, given.clone()) {
+                Ok(request) => {
+                    let window = Window::of(row, &given, request);
+                    finished(&for_work, row, &window, work)
+                }
+                Err(error) => results::failure(&for_work, row.name, &error),
+            },
         );
         waited
             .await

@@ -1,7 +1,7 @@
 //! `pyro mcp serve --http PORT`: one server for clients of this host.
 //!
 //! ```text
-//!   127.0.0.1:PORT --at most 64 connections--> token? no: 401
+//!   127.0.0.1:PORT --at most 256 connections--> token? no: 401
 //!                                                |
 //!     path /mcp? no: 404 --> Host and Origin are this address? no: 403
 //!                                                |
@@ -19,7 +19,7 @@
 mod gate;
 mod token;
 
-use crate::serve::{Signals, UNWIND};
+use crate::serve::{MESSAGE_BYTES, Signals, UNWIND};
 use crate::server::Server;
 use gate::Gate;
 use hyper::server::conn::http1;
@@ -39,10 +39,13 @@ use tokio::time::timeout;
 
 /// Where the protocol is.
 const PATH: &str = "/mcp";
-/// Connections at once; more wait.
-const MOST_CONNECTIONS: usize = 64;
+/// Connections at once; more wait. A session mostly holds one, for its stream.
+const MOST_CONNECTIONS: usize = 256;
 /// Until a client has sent the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// Until a session of which nothing is heard is forgotten: as long as a
+/// workspace may be idle. Few clients begin anew when theirs is gone.
+const SESSION_IDLE: Duration = Duration::from_secs(4 * 3600);
 /// Until connections have ended after a signal.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -127,12 +130,16 @@ fn of(server: Server, port: u16) -> Service {
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(names)
         .with_allowed_origins(origins)
+        .with_max_request_body_bytes(MESSAGE_BYTES)
         .enforce_origin_validation();
-    StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::new(LocalSessionManager::default()),
-        config,
-    )
+    let sessions = Arc::new(sessions());
+    StreamableHttpService::new(move || Ok(server.clone()), sessions, config)
+}
+
+fn sessions() -> LocalSessionManager {
+    let mut sessions = LocalSessionManager::default();
+    sessions.session_config.keep_alive = Some(SESSION_IDLE);
+    sessions
 }
 
 /// The next connection, once there is a place for it; none when one was gone

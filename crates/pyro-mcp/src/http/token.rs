@@ -88,7 +88,10 @@ fn read(file: &Path, opened: File) -> Result<String> {
     let cannot = |error: std::io::Error| wrong(file, &format!("cannot read it: {error}"));
     let about = opened.metadata().map_err(cannot)?;
     if !about.is_file() {
-        return Err(wrong(file, "it is no regular file"));
+        // Not to be removed on advice: it may be a device.
+        return Err(
+            wrong(file, "it is no regular file").hint("name another with --http-token-file")
+        );
     }
     if about.mode() & 0o077 != 0 {
         return Err(wrong(file, "others may read it; its mode has to be 0600"));
@@ -150,5 +153,7 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         std::fs::create_dir(&file).unwrap();
         assert!(refused().contains("no regular file") || refused().contains("mode"));
+        let device = of(Path::new("/dev/null")).unwrap_err();
+        assert!(!device.hint.unwrap().contains("remove"));
     }
 }

@@ -48,7 +48,9 @@ impl Address {
                     "stderr" => true,
                     _ => return None,
                 };
-                Part::Log(sequence.parse().ok()?, is_stderr)
+                let number: u64 = sequence.parse().ok()?;
+                // One name for one thing: no 01, no +1.
+                (number.to_string() == sequence).then_some(Part::Log(number, is_stderr))?
             }
             _ => return None,
         };
@@ -136,6 +138,8 @@ mod tests {
             "demo/file/",
             "demo/file",
             "demo/log/x/stdout",
+            "demo/log/01/stdout",
+            "demo/log/+1/stdout",
             "demo/log/1",
             "demo/log/1/both",
             "/summary",

@@ -17,8 +17,9 @@ mod address;
 
 use crate::calls::Calls;
 use crate::config::Config;
+use crate::results::advice;
 use address::{Address, Part};
-use pyro::{Error, Row, ops};
+use pyro::{Error, Kind, Row, ops};
 use rmcp::ErrorData;
 use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource,
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Most workspaces of a list.
+/// Workspaces of a page of the list.
 const LISTED: usize = 100;
 /// Most bytes of a file or log.
 const MOST_BYTES: u64 = 262_144;
@@ -55,22 +56,28 @@ impl<'a> Resources<'a> {
         Self { config, calls }
     }
 
-    /// Summary and diff of each workspace.
-    pub async fn list(&self, ct: &CancellationToken) -> Result<ListResourcesResult, ErrorData> {
+    /// Summary and diff of each workspace, from the one at `cursor` on.
+    ///
+    /// # Errors
+    /// A cursor that no page gave.
+    pub async fn list(
+        &self,
+        cursor: Option<&str>,
+        ct: &CancellationToken,
+    ) -> Result<ListResourcesResult, ErrorData> {
         let Some(list) = row(self.config, "workspace_list") else {
             return Ok(ListResourcesResult::with_all_items(Vec::new()));
         };
         let found = self
             .ask(list, json!({}), ct)
             .await
-            .map_err(|error| failed(&error))?;
-        let mut resources = Vec::new();
-        for workspace in found["workspaces"]
+            .map_err(|error| self.failed(list.name, &error))?;
+        let workspaces = found["workspaces"]
             .as_array()
-            .into_iter()
-            .flatten()
-            .take(LISTED)
-        {
+            .map_or(&[][..], Vec::as_slice);
+        let (page, next) = page(workspaces, cursor)?;
+        let mut resources = Vec::new();
+        for workspace in page {
             let id = workspace["workspace_id"].as_str().unwrap_or_default();
             let name = workspace["name"].as_str().unwrap_or(id);
             let state = workspace["state"].as_str().unwrap_or_default();
@@ -88,7 +95,9 @@ impl<'a> Resources<'a> {
                 resources.push(one("diff", "Changes since the creation", DIFF));
             }
         }
-        Ok(ListResourcesResult::with_all_items(resources))
+        let mut result = ListResourcesResult::with_all_items(resources);
+        result.next_cursor = next;
+        Ok(result)
     }
 
     /// The forms of all names.
@@ -161,11 +170,20 @@ impl<'a> Resources<'a> {
                 let text = format!("{uri}: {}", error.message);
                 return ErrorData::resource_not_found(text, Some(json!({ "uri": uri })));
             }
-            failed(&error)
+            self.failed(tool, &error)
         })?;
         let (text, mime) = content(&address.part, &found);
         let contents = ResourceContents::text(text, uri).with_mime_type(mime);
         Ok(ReadResourceResult::new(vec![contents]))
+    }
+
+    fn failed(&self, tool: &str, error: &Error) -> ErrorData {
+        let next = advice::next(self.config, tool, error);
+        let text = format!("{} ({}); next: {next}", error.message, error.code);
+        match error.kind {
+            Kind::Invalid => ErrorData::invalid_params(text, None),
+            Kind::Runtime => ErrorData::internal_error(text, None),
+        }
     }
 
     async fn ask(
@@ -192,40 +210,101 @@ const NOT_FOUND: [&str; 5] = [
     "file_not_found",
 ];
 
-fn failed(error: &Error) -> ErrorData {
-    let text = format!("{} ({})", error.message, error.code);
-    ErrorData::internal_error(text, None)
+/// A page of a list, and the cursor of the next one.
+fn page<'a>(
+    all: &'a [Value],
+    cursor: Option<&str>,
+) -> Result<(&'a [Value], Option<String>), ErrorData> {
+    let begin = match cursor {
+        None => 0,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            let text = format!("{cursor:?} is no cursor of a list; begin without one");
+            ErrorData::invalid_params(text, None)
+        })?,
+    };
+    let rest = all.get(begin..).unwrap_or_default();
+    let shown = rest.len().min(LISTED);
+    let next = (shown < rest.len()).then(|| (begin + shown).to_string());
+    Ok((&rest[..shown], next))
 }
 
-/// What is shown of a response, and what it is. A part says so in its last
-/// line: a reader of resources sees nothing else.
+/// What is shown of a response, and what it is.
 fn content(part: &Part, found: &Value) -> (String, &'static str) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match part {
         Part::Summary => (format!("{found:#}"), JSON),
         Part::Diff => (text(&found["patch"]), DIFF),
         Part::File(_) => {
-            let mut shown = text(&found["content"]);
-            if found["truncated"] == true {
-                shown.push_str(&format!(
-                    "\n[... cut at {MOST_BYTES} of {} bytes ...]\n",
-                    found["size_bytes"]
-                ));
-            }
-            (shown, TEXT)
+            let cut = (found["truncated"] == true).then_some((MOST_BYTES, &found["size_bytes"]));
+            (noted(text(&found["content"]), cut), TEXT)
         }
         Part::Log(..) => {
             let page = &found["page"];
-            let mut shown = text(&page["text"]);
-            if page["next_offset"].as_u64() < page["total_bytes"].as_u64()
-                && !page["next_offset"].is_null()
-            {
-                shown.push_str(&format!(
-                    "\n[... cut at {} of {} bytes ...]\n",
-                    page["next_offset"], page["total_bytes"]
-                ));
-            }
-            (shown, TEXT)
+            let end = page["next_offset"].as_u64();
+            let cut = end.filter(|end| Some(*end) < page["total_bytes"].as_u64());
+            let cut = cut.map(|end| (end, &page["total_bytes"]));
+            (noted(text(&page["text"]), cut), TEXT)
         }
+    }
+}
+
+/// With what it lacks in its last lines: a reader of resources sees nothing
+/// else. `cut` is where it ends, and of how many bytes.
+fn noted(mut text: String, cut: Option<(u64, &Value)>) -> String {
+    if cut.is_some() && text.ends_with(REPLACEMENT) {
+        // Mostly a character that was cut.
+        text.pop();
+    }
+    if text.contains(REPLACEMENT) {
+        text.push_str("\n[... bytes that are no UTF-8 are shown as \u{fffd} ...]\n");
+    }
+    if let Some((end, of)) = cut {
+        text.push_str(&format!("\n[... cut at {end} of {of} bytes ...]\n"));
+    }
+    text
+}
+
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_at_its_cursor() {
+        let all: Vec<Value> = (0..250).map(Value::from).collect();
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let (shown, next) = page(&all, cursor.as_deref()).unwrap();
+            assert!(shown.len() <= LISTED);
+            seen.extend_from_slice(shown);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, all);
+        assert_eq!(page(&all, Some("999")).unwrap(), (&[][..], None));
+        for wrong in ["", "x", "-1"] {
+            assert!(page(&all, Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_text_lacks_stands_at_its_end() {
+        let file = |content: &str, truncated: bool| {
+            let found = json!({"content": content, "truncated": truncated, "size_bytes": 300_000});
+            content_of_file(&found)
+        };
+        assert_eq!(file("plain", false), "plain");
+        let cut = "\n[... cut at 262144 of 300000 bytes ...]\n";
+        assert_eq!(file("caf\u{fffd}", true), format!("caf{cut}"));
+        let bytes = "\n[... bytes that are no UTF-8 are shown as \u{fffd} ...]\n";
+        assert_eq!(file("a\u{fffd}b", false), format!("a\u{fffd}b{bytes}"));
+        assert_eq!(file("a\u{fffd}b", true), format!("a\u{fffd}b{bytes}{cut}"));
+    }
+
+    fn content_of_file(found: &Value) -> String {
+        content(&Part::File("x".to_owned()), found).0
     }
 }

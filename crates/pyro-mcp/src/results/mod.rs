@@ -16,7 +16,7 @@
 //! Owns: both forms, and errors. Refuses: what a model may see at all
 //! (`boundary`).
 
-mod advice;
+pub mod advice;
 mod lean;
 mod pages;
 mod shorten;

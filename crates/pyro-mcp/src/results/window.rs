@@ -80,7 +80,8 @@ impl Window {
         if whole <= self.bytes {
             return None;
         }
-        let room = self.bytes.saturating_sub(whole - text_size(text));
+        // Its quotes, and a `next_offset` where there was none.
+        let room = self.bytes.saturating_sub(whole - text_size(text) + 32);
         let shown = &text[..head_end(text, room)];
         let mut fewer = source_bytes(shown);
         if response["redacted"].as_u64().is_some_and(|count| count > 0) {

@@ -49,7 +49,7 @@ fn a_disk_is_listed_read_and_exported_without_a_change() {
         "--mem-mib",
         "512",
         "--disk-mib",
-        "4096",
+        "1024",
         "--seed-path",
         &from,
     ]);
@@ -154,7 +154,7 @@ fn a_disk_is_listed_read_and_exported_without_a_change() {
         (&done["disk_format"], done["bytes_written"].as_u64()),
         (&"ext4".into(), Some(on_host.len()))
     );
-    assert_eq!(on_host.len(), 4096 << 20);
+    assert_eq!(on_host.len(), 1024 << 20);
     assert!(
         on_host.blocks() * 512 < on_host.len() / 2,
         "{}",

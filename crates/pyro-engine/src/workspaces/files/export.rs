@@ -107,6 +107,13 @@ impl Workspaces {
                 unpacked.left_out
             )));
         }
+        if unpacked.links_out > 0 {
+            events.event(Event::Notice(format!(
+                "links that lead out of {}: {}; here they name files of this host",
+                output.path.display(),
+                unpacked.links_out
+            )));
+        }
         let exported = Exported {
             workspace_id: workspace.workspace_id.clone(),
             workspace_path: asked(source),

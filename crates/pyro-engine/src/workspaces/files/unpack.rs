@@ -33,6 +33,8 @@ pub(super) struct Unpacked {
     pub bytes_written: u64,
     /// Members in a `.git`, where those are left out.
     pub left_out: u64,
+    /// Links to what is not among them.
+    pub links_out: u64,
 }
 
 fn refused(why: impl std::fmt::Display) -> Error {
@@ -78,6 +80,7 @@ pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unp
                     .link_name_bytes()
                     .ok_or_else(|| refused("a link without a target"))?;
                 let target = PathBuf::from(std::ffi::OsStr::from_bytes(&target));
+                done.links_out += u64::from(leads_out(&name, &target));
                 if links.insert(path, target).is_some() {
                     return Err(refused("a name that occurs twice"));
                 }
@@ -115,6 +118,20 @@ fn look(archive: &mut File) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a link called `name` names something outside, as it is written.
+fn leads_out(name: &Path, target: &Path) -> bool {
+    let mut way = name.parent().unwrap_or(Path::new("")).to_owned();
+    target.components().any(|part| match part {
+        Component::ParentDir => !way.pop(),
+        Component::Normal(name) => {
+            way.push(name);
+            false
+        }
+        Component::CurDir => false,
+        Component::RootDir | Component::Prefix(_) => true,
+    })
 }
 
 /// A name below the folder and no other.
@@ -182,6 +199,7 @@ mod tests {
         ]);
         let done = done.unwrap();
         assert_eq!((done.entry_count, done.bytes_written), (3, 3));
+        assert_eq!(done.links_out, 1);
         let mode = std::fs::metadata(folder.path().join("d/f"))
             .unwrap()
             .permissions()
@@ -191,6 +209,27 @@ mod tests {
             std::fs::read_link(folder.path().join("d/l")).unwrap(),
             Path::new("../../etc/passwd")
         );
+    }
+
+    #[test]
+    fn links_that_lead_out_are_known() {
+        let out = |name, target| leads_out(Path::new(name), Path::new(target));
+        for (name, target) in [
+            ("l", ".."),
+            ("l", "/etc"),
+            ("d/l", "../../x"),
+            ("d/l", "a/../../../x"),
+        ] {
+            assert!(out(name, target), "{name} -> {target}");
+        }
+        for (name, target) in [
+            ("l", "x"),
+            ("l", "d/.."),
+            ("d/l", "../x"),
+            ("d/e/l", "../.."),
+        ] {
+            assert!(!out(name, target), "{name} -> {target}");
+        }
     }
 
     #[test]

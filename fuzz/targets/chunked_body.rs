@@ -1,0 +1,6 @@
+//! A chunked body.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| pyro_gateway::fuzzing::chunked_body(bytes));

@@ -1,0 +1,6 @@
+//! What an upstream resolver answers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| pyro_gateway::fuzzing::dns_reply(bytes));
