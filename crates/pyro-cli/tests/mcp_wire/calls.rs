@@ -127,3 +127,22 @@ fn wrong_calls_name_what_would_be_right() {
         "{text}"
     );
 }
+
+/// Every tool, sent what none takes: an error that says the next step, at once
+/// and without a guest, and the server goes on.
+#[test]
+fn no_tool_takes_what_it_does_not_know() {
+    let mut host = Host::initialized(&["--profile", "workspace-full"]);
+    let listed = host.ask("tools/list", json!({}));
+    let tools = listed["result"]["tools"].as_array().unwrap().clone();
+    assert_eq!(tools.len(), 44);
+    for tool in tools {
+        let name = tool["name"].as_str().unwrap();
+        for wrong in [json!({ "no_such_input": 1 }), json!({ "workspace_id": {} })] {
+            let said = host.refused(name, wrong, &["\ncode: invalid_request\nnext: "]);
+            // Once.
+            assert_eq!(said.matches(&format!("{name}:")).count(), 1, "{said}");
+        }
+    }
+    assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
+}

@@ -298,12 +298,19 @@ async fn ended(result: &mut watch::Receiver<Option<CallToolResult>>) -> Option<C
 }
 
 fn finished(config: &Config, row: &Row, window: &Window, work: &Work) -> CallToolResult {
-    let ended = work::run(config, row, window, &work.heard, &work.cancel);
+    let run = |window: &Window| {
+        let response = work::run(config, row, window, &work.heard, &work.cancel)?;
+        Ok(boundary::shown(row, response))
+    };
+    let mut ended = run(window);
+    let smaller = ended.as_ref().ok();
+    let smaller = smaller.and_then(|response| window.fitted(row, response));
+    if let Some(smaller) = &smaller {
+        ended = run(smaller);
+    }
     match ended {
-        Ok(response) => {
-            let shown = boundary::shown(row, response);
-            results::success(row, window, shown, work.heard.notices())
-        }
+        // The next page may be as large as this one was meant to be.
+        Ok(response) => results::success(config, row, window, response, work.heard.notices()),
         Err(error) => results::failure(config, row.name, &error),
     }
 }

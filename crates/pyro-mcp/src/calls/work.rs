@@ -35,8 +35,19 @@ pub fn run(
     if begins_a_command(row, &window.request) {
         asking.command(&window.request, cancel)
     } else {
-        asking.ask(window.request.clone(), cancel)
+        let mut request = window.request.clone();
+        if row.name == "workspace_exec" {
+            request["wait_seconds"] = json!(look_seconds(&request));
+        }
+        asking.ask(request, cancel)
     }
+}
+
+/// How long a look at a command waits: what its schema says where nothing is
+/// given, and less than an answer may take, so that the look is the answer.
+fn look_seconds(request: &Value) -> u64 {
+    let wait = request["wait_seconds"].as_u64().unwrap_or(WAIT_SECONDS);
+    wait.min(WAIT_SECONDS - MARGIN.as_secs())
 }
 
 fn begins_a_command(row: &Row, request: &Value) -> bool {
@@ -94,5 +105,27 @@ impl Asking<'_> {
             "cancelled",
             format!("the call was cancelled, and command {id} was killed"),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_waits_by_default_and_never_as_long_as_an_answer_may_take() {
+        let seconds = |request: Value| look_seconds(&request);
+        assert_eq!(
+            seconds(json!({ "command_id": "c0-1", "wait_seconds": null })),
+            44
+        );
+        assert_eq!(
+            seconds(json!({ "command_id": "c0-1", "wait_seconds": 45 })),
+            44
+        );
+        assert_eq!(
+            seconds(json!({ "command_id": "c0-1", "wait_seconds": 0 })),
+            0
+        );
     }
 }

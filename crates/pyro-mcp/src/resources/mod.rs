@@ -178,7 +178,7 @@ impl<'a> Resources<'a> {
     }
 
     fn failed(&self, tool: &str, error: &Error) -> ErrorData {
-        let next = advice::next(self.config.surface, tool, error);
+        let next = advice::next(self.config, tool, error);
         let text = format!("{} ({}); next: {next}", error.message, error.code);
         match error.kind {
             Kind::Invalid => ErrorData::invalid_params(text, None),

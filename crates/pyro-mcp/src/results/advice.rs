@@ -5,10 +5,12 @@
 //! the server.
 //!
 //! Owns: this translation, derived from the operation table and the server's
-//! own flags. Refuses: other texts than hints.
+//! own flags, and the few steps that are others for a model. Refuses: other
+//! texts than hints, notices and reasons.
 
+use crate::config::Config;
+use crate::tools;
 use pyro::server_options::ServerOptions;
-use pyro::surface::Surface;
 use pyro::{Error, Kind, ops};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -26,15 +28,34 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// The next step.
-pub fn next(surface: Surface, tool: &str, error: &Error) -> String {
-    if error.code == "unknown_workspace" {
-        return "see workspace_list for those there are, or make a new one with workspace_create"
-            .to_owned();
+pub fn next(config: &Config, tool: &str, error: &Error) -> String {
+    match (of_model(tool, error.code), &error.hint) {
+        (Some(step), _) => step.to_owned(),
+        (None, Some(hint)) => translated(config, hint),
+        (None, None) => usual(tool, error),
     }
-    match &error.hint {
-        Some(hint) => translated(surface, hint),
-        None => usual(tool, error),
-    }
+}
+
+/// Where a model does something else than a person at a terminal.
+fn of_model(tool: &str, code: &str) -> Option<&'static str> {
+    Some(match (code, tool) {
+        ("unknown_workspace", _) => {
+            "see workspace_list for those there are, or make a new one with workspace_create"
+        }
+        ("unknown_environment", _) => "give one of those as environment, or leave it out",
+        ("unknown_shell", _) => {
+            "open another with shell_open; shells end when the workspace is stopped or reset"
+        }
+        ("too_many_shells", _) => "end those you need no more with shell_close",
+        ("empty_command", "workspace_exec") => {
+            "give command, or the command_id of one that was begun before"
+        }
+        ("empty_command", _) => "give command, for example git --version",
+        ("invalid_command", _) => {
+            "leave NUL out of it; for long or binary input write a file first and use that"
+        }
+        _ => return None,
+    })
 }
 
 fn usual(tool: &str, error: &Error) -> String {
@@ -47,10 +68,25 @@ fn usual(tool: &str, error: &Error) -> String {
     }
 }
 
+/// A reason in a response. Where no tool starts a workspace, running a command
+/// does.
+pub fn reason(config: &Config, text: &str) -> String {
+    let is_offered = |name| config.surface.tools().any(|tool| tool == name);
+    match text.split_once("; pyro workspace start ") {
+        Some((why, _)) if !is_offered("workspace_start") => {
+            format!("{why}; the next workspace_exec starts it")
+        }
+        _ => translated(config, text),
+    }
+}
+
 /// A hint for a terminal as one for a model.
-fn translated(surface: Surface, hint: &str) -> String {
-    let mut text = hint.to_owned();
-    let tools: BTreeSet<&str> = surface.tools().collect();
+pub fn translated(config: &Config, hint: &str) -> String {
+    let mut text = hint.replace(
+        "--secret NAME=VALUE, --secret NAME, or --secret-file NAME=PATH",
+        "each of secrets a name, and value or file_path",
+    );
+    let tools: BTreeSet<&str> = config.surface.tools().collect();
     let mut rows: Vec<_> = ops::TABLE
         .iter()
         .filter(|row| !row.cli.is_empty())
@@ -66,10 +102,10 @@ fn translated(surface: Surface, hint: &str) -> String {
             text = replace_words(&text, &format!("{start}{}", row.cli.join(" ")), row.name);
         }
     }
-    let operator = operator_flags(&mut text, &tools);
+    let (operator, person) = flags_as_arguments(config, &mut text, &tools);
     if operator {
         text.push_str("; that is a flag of `pyro mcp serve`, with which the user has to start this server again");
-    } else if text.contains("pyro ") || text.contains("PYRO_") {
+    } else if person || text.contains("pyro ") || text.contains("PYRO_") {
         text.push_str("; that is for the user, in a terminal");
     }
     text
@@ -90,23 +126,26 @@ fn replace_words(text: &str, from: &str, to: &str) -> String {
     replaced + rest
 }
 
-/// Turns flags into arguments; true when one is the server's own.
-fn operator_flags(text: &mut String, tools: &BTreeSet<&str>) -> bool {
+/// Turns flags into arguments; whether one is the server's own, and whether
+/// one is of no tool here.
+fn flags_as_arguments(config: &Config, text: &mut String, tools: &BTreeSet<&str>) -> (bool, bool) {
     static SERVER: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let command = <ServerOptions as clap::Args>::augment_args(clap::Command::new("serve"));
         let longs = command.get_arguments().filter_map(|flag| flag.get_long());
         longs.map(|flag| format!("--{flag}")).collect()
     });
-    let arguments: BTreeSet<String> = ops::TABLE
-        .iter()
-        .filter(|row| tools.contains(row.name))
-        .filter_map(|row| match (row.request_schema)().get("properties") {
-            Some(Value::Object(properties)) => Some(properties.keys().cloned().collect::<Vec<_>>()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let mut operator = false;
+    let (mut offered, mut known) = (BTreeSet::new(), BTreeSet::new());
+    for row in ops::TABLE {
+        let schema = (row.request_schema)();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for name in properties.into_iter().flat_map(|all| all.keys()) {
+            known.insert(name.clone());
+            if tools.contains(row.name) && tools::offers(config, row, name) {
+                offered.insert(name.clone());
+            }
+        }
+    }
+    let (mut operator, mut person) = (false, false);
     for flag in flags(text) {
         let name = RENAMED
             .iter()
@@ -115,11 +154,13 @@ fn operator_flags(text: &mut String, tools: &BTreeSet<&str>) -> bool {
         // What both have is the operator's: a model cannot raise it.
         if SERVER.contains(&flag) {
             operator = true;
-        } else if arguments.contains(&name) {
+        } else if offered.contains(&name) {
             *text = replace_words(text, &flag, &name);
+        } else {
+            person |= known.contains(&name);
         }
     }
-    operator
+    (operator, person)
 }
 
 /// The long ones first, so that `--secret` leaves `--secret-file` alone.
@@ -137,12 +178,11 @@ fn flags(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pyro::surface::{Mode, Profile};
-
-    const CORE: Surface = Surface::Profile(Profile::WorkspaceCore);
+    use crate::config::tests::{config, each_surface};
 
     fn told(hint: &str) -> String {
-        next(CORE, "workspace_exec", &Error::invalid("x", "y").hint(hint))
+        let error = Error::invalid("x", "y").hint(hint);
+        next(&config(""), "workspace_exec", &error)
     }
 
     #[test]
@@ -187,21 +227,69 @@ mod tests {
         );
         // No tool of this surface starts a workspace.
         let start = Error::runtime("wrong_state", "stopped").hint("pyro workspace start abc");
-        assert!(next(CORE, "workspace_exec", &start).contains("for the user"));
-        let full = Surface::Profile(Profile::WorkspaceFull);
-        assert_eq!(next(full, "workspace_exec", &start), "workspace_start abc");
+        assert!(next(&config(""), "workspace_exec", &start).contains("for the user"));
+        let full = config("--profile workspace-full");
+        assert_eq!(next(&full, "workspace_exec", &start), "workspace_start abc");
+    }
+
+    #[test]
+    fn an_argument_that_no_tool_offers_is_not_named_as_one() {
+        let backend = "use --backend qemu, or --backend auto to let pyro choose";
+        assert!(told(backend).ends_with("that is for the user, in a terminal"));
+        let secret = "give --secret NAME=VALUE";
+        assert!(told(secret).contains("for the user"), "{}", told(secret));
+        let error = Error::invalid("x", "y").hint(secret);
+        let full = config("--profile workspace-full");
+        let told = next(&full, "workspace_create", &error);
+        assert_eq!(told, "give secrets NAME=VALUE");
+    }
+
+    #[test]
+    fn a_stopped_workspace_is_started_by_what_there_is() {
+        let why = "the workspace is stopped; pyro workspace start abc";
+        let full = config("--profile workspace-full");
+        let told = [reason(&config(""), why), reason(&full, why)];
+        assert_eq!(
+            told,
+            [
+                "the workspace is stopped; the next workspace_exec starts it",
+                "the workspace is stopped; workspace_start abc"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_of_a_model_names_only_what_its_surface_has() {
+        for (name, config) in each_surface("") {
+            let tools: BTreeSet<&str> = config.surface.tools().collect();
+            for (code, tool) in [
+                ("unknown_workspace", "workspace_exec"),
+                ("unknown_environment", "vm_run"),
+                ("unknown_shell", "shell_read"),
+                ("too_many_shells", "shell_open"),
+                ("empty_command", "workspace_exec"),
+                ("empty_command", "vm_run"),
+                ("invalid_command", "vm_run"),
+            ] {
+                let step = of_model(tool, code).unwrap();
+                let named = ops::TABLE.iter().filter(|row| step.contains(row.name));
+                for row in named.filter(|_| tools.contains(tool)) {
+                    assert!(tools.contains(row.name), "{name}: {step}");
+                }
+            }
+        }
     }
 
     #[test]
     fn an_unknown_workspace_leads_to_a_new_one() {
         let error = Error::invalid("unknown_workspace", "x").hint("run pyro workspace list");
-        let told = next(Surface::Mode(Mode::Inspect), "workspace_diff", &error);
+        let told = next(&config("--mode inspect"), "workspace_diff", &error);
         assert!(told.contains("workspace_create") && told.contains("workspace_list"));
     }
 
     #[test]
     fn every_error_has_a_next_step() {
-        let told = |error| next(CORE, "workspace_exec", &error);
+        let told = |error| next(&config(""), "workspace_exec", &error);
         assert!(told(Error::invalid("x", "y")).contains("input schema"));
         assert!(told(Error::runtime("x", "y")).contains("try again"));
         assert!(told(Error::runtime("cancelled", "y")).contains("again"));

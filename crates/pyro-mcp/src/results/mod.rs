@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! request --Window: how much may come back--> operation --> response
-//!   --lean: what is there twice goes--> pages: what was cut short is continued how
+//!                     `<--a smaller page, if it does not fit--'
+//!   --lean: what says nothing or is there twice goes--> pages: what was cut short is continued how
 //!   --shorten: long texts lose their middle, long lists items--> structured
 //!                                                           `--> text
 //! ```
@@ -32,12 +33,19 @@ pub use window::{ENTRIES, MOST_BYTES, PAGE_BYTES, Window};
 
 /// What an operation returned, and what is to be known besides.
 pub fn success(
+    config: &Config,
     row: &Row,
     window: &Window,
     mut response: Value,
     mut notices: Vec<String>,
 ) -> CallToolResult {
+    for notice in &mut notices {
+        *notice = advice::translated(config, notice);
+    }
     notices.extend(window.notes.iter().cloned());
+    if let Some(Value::String(reason)) = response.pointer_mut("/changes/reason") {
+        *reason = advice::reason(config, reason);
+    }
     lean::lean(row.name, &mut response);
     notices.extend(pages::fit(
         row.name,
@@ -50,7 +58,9 @@ pub fn success(
     };
     // The notices count, too.
     let left = window.bytes.saturating_sub(shorten::size(&json!(notices)));
-    notices.extend(shorten::shorten(row.name, &mut response, left, &rest));
+    let fewer = shorten::shorten(row.name, &mut response, left, &rest);
+    let others = pages::others(row.name);
+    notices.extend(fewer.into_iter().map(|fewer| format!("{fewer}{others}")));
     if let (Value::Object(fields), false) = (&mut response, notices.is_empty()) {
         fields.insert("notices".to_owned(), json!(notices));
     }
@@ -63,7 +73,7 @@ pub fn success(
 /// Why it did not: cause, code, next step in words of this server's tools.
 /// Without structured content, which strict clients refuse on errors.
 pub fn failure(config: &Config, tool: &str, error: &Error) -> CallToolResult {
-    let next = advice::next(config.surface, tool, error);
+    let next = advice::next(config, tool, error);
     error_text(tool, error, &next)
 }
 

@@ -1,8 +1,8 @@
 //! How a model goes on reading.
 //!
 //! ```text
-//! page    a file, a page of a log, a shell: its end is cut, what says where
-//!         the next one begins is set, and the call for it is told
+//! page    a file, a page of a log, a shell: the call for the next one is told;
+//!         it begins at the byte, the line or the letter behind the last shown
 //! whole   outputs of commands: the middle is cut (`shorten`), and the call
 //!         that reads it is told in its place
 //! patch   whole files of it, as many as fit; the others are named
@@ -11,7 +11,7 @@
 //! Owns: the exact calls. Refuses: reading anything.
 
 use super::shorten::{head_end, size, text_size};
-use super::window::PAGE_BYTES;
+use super::window::{MOST_BYTES, PAGE_BYTES, source_bytes};
 use serde_json::{Map, Value, json};
 
 /// A call as it is to be sent.
@@ -27,24 +27,26 @@ fn call(tool: &str, request: &Value, fields: &[&str], more: Value) -> String {
     format!("{tool} {}", Value::Object(arguments))
 }
 
-/// Cuts what is a page at its end, and says how to get the next one.
+/// Says how to get the next page, and cuts what is a page and too long.
 pub fn fit(name: &str, request: &Value, response: &mut Value, bytes: usize) -> Vec<String> {
     match name {
-        "workspace_file_read" => file(request, response, bytes),
+        "workspace_file_read" => file(request, response),
+        "workspace_file_list" if response["truncated"] == true => {
+            Some("not all are listed: name a folder below as path, or search".to_owned())
+        }
+        "workspace_disk_read" => of_disk(response),
         "shell_read" => shell(request, response, bytes),
         "workspace_logs" => log(
             name,
             &["workspace_id", "sequence", "stream"],
             request,
             response,
-            bytes,
         ),
         "service_logs" => log(
             name,
             &["workspace_id", "service_name", "stream"],
             request,
             response,
-            bytes,
         ),
         "workspace_diff" => patch(request, response, bytes),
         _ => None,
@@ -53,75 +55,69 @@ pub fn fit(name: &str, request: &Value, response: &mut Value, bytes: usize) -> V
     .collect()
 }
 
-/// What follows the end of a text that has to get shorter: cuts it and
-/// returns what is left in it. None when it fits.
-fn cut_end(response: &mut Value, pointer: &str, bytes: usize) -> Option<String> {
-    let whole = size(response);
-    let text = response.pointer(pointer)?.as_str()?;
-    // A sentence about the next page has to fit, too.
-    let room = bytes.saturating_sub(whole - text_size(text) + 300);
-    let end = head_end(text, room);
-    if whole + 300 <= bytes || end == text.len() {
-        return None;
-    }
-    let shown = text[..end].to_owned();
-    *response.pointer_mut(pointer)? = json!(shown);
-    Some(shown)
-}
-
-/// Bytes a text had before invalid UTF-8 was replaced, at least: a page that
-/// begins a little early repeats, and leaves nothing out.
-fn source_bytes(text: &str) -> u64 {
-    let replaced = text.matches('\u{fffd}').count();
-    (text.len() - 2 * replaced) as u64
-}
-
-fn file(request: &Value, response: &mut Value, bytes: usize) -> Option<String> {
-    let fields = ["workspace_id", "path"];
-    let lines = request["first_line"]
-        .as_u64()
-        .or(request["last_line"].as_u64().map(|_| 1));
-    let cut = cut_end(response, "/content", bytes);
-    if cut.is_some() {
-        response["truncated"] = json!(true);
-    }
-    if response["truncated"] != true {
-        return None;
-    }
-    let content = response["content"].as_str().unwrap_or_default();
-    let next = if let Some(first) = lines {
-        let shown = content.matches('\n').count() as u64;
-        call(
-            "workspace_file_read",
-            request,
-            &["workspace_id", "path", "last_line"],
-            json!({ "first_line": first + shown }),
-        )
-    } else {
-        let offset = request["offset"].as_u64().unwrap_or_default();
-        // What was not cut here is as long as was asked for, whatever it held.
-        let shown = match &cut {
-            Some(shown) => source_bytes(shown),
-            None => request["max_bytes"].as_u64().unwrap_or_default(),
-        };
-        call(
+fn file(request: &Value, response: &mut Value) -> Option<String> {
+    let next = response["next_offset"].as_u64()?;
+    let (first, last) = (&request["first_line"], &request["last_line"]);
+    let by_offset = |what: &str| {
+        let fields = ["workspace_id", "path", "max_bytes"];
+        let next = call(
             "workspace_file_read",
             request,
             &fields,
-            json!({ "offset": offset + shown, "max_bytes": request["max_bytes"] }),
-        )
+            json!({ "offset": next }),
+        );
+        Some(format!("{what} goes on: {next}"))
     };
-    Some(format!("the file goes on: {next}"))
+    if first.is_null() && last.is_null() {
+        return by_offset("the file");
+    }
+    let first = first.as_u64().unwrap_or(1);
+    let content = response["content"].as_str().unwrap_or_default();
+    let Some(end) = content.rfind('\n') else {
+        return by_offset(&format!("line {first} is longer than a page and"));
+    };
+    let whole_lines = content.matches('\n').count() as u64;
+    if last.as_u64().is_some_and(|last| first + whole_lines > last) {
+        // All that was asked for.
+        return None;
+    }
+    response["content"] = json!(content[..=end]);
+    if let Some(fields) = response.as_object_mut() {
+        // It is behind the part of a line that is left to the next page.
+        fields.remove("next_offset");
+    }
+    let next = call(
+        "workspace_file_read",
+        request,
+        &["workspace_id", "path", "last_line", "max_bytes"],
+        json!({ "first_line": first + whole_lines }),
+    );
+    Some(format!("the lines go on: {next}"))
+}
+
+fn of_disk(response: &Value) -> Option<String> {
+    (response["truncated"] == true).then(|| {
+        format!(
+            "this is the beginning of the file: max_bytes gives up to {MOST_BYTES} of it; \
+             workspace_start and workspace_file_read with offset, or workspace_exec, give the rest"
+        )
+    })
 }
 
 fn shell(request: &Value, response: &mut Value, bytes: usize) -> Option<String> {
     // What a terminal looks like is no stream that could be cut anywhere.
-    if response["plain"] != true
-        && let Some(shown) = cut_end(response, "/output", bytes)
-    {
-        let cursor = response["cursor"].as_u64().unwrap_or_default();
-        response["next_cursor"] = json!(cursor + shown.chars().count() as u64);
-        response["truncated"] = json!(true);
+    if response["plain"] != true {
+        let whole = size(response);
+        let output = response["output"].as_str()?;
+        // A sentence about the next page has to fit, too.
+        let room = bytes.saturating_sub(whole - text_size(output) + 300);
+        if whole + 300 > bytes {
+            let shown = output[..head_end(output, room)].to_owned();
+            let cursor = response["cursor"].as_u64().unwrap_or_default();
+            response["next_cursor"] = json!(cursor + shown.chars().count() as u64);
+            response["truncated"] = json!(true);
+            response["output"] = json!(shown);
+        }
     }
     if response["truncated"] != true {
         return None;
@@ -135,19 +131,8 @@ fn shell(request: &Value, response: &mut Value, bytes: usize) -> Option<String> 
     Some(format!("there is more: {next}"))
 }
 
-fn log(
-    name: &str,
-    fields: &[&str],
-    request: &Value,
-    response: &mut Value,
-    bytes: usize,
-) -> Option<String> {
-    let shown = cut_end(response, "/page/text", bytes);
-    let page = response.get_mut("page").filter(|page| page.is_object())?;
-    if let Some(shown) = shown {
-        let offset = page["offset"].as_u64().unwrap_or_default();
-        page["next_offset"] = json!(offset + source_bytes(&shown));
-    }
+fn log(name: &str, fields: &[&str], request: &Value, response: &mut Value) -> Option<String> {
+    let page = response.get("page").filter(|page| page.is_object())?;
     let next = page["next_offset"].as_u64()?;
     // A running command has a next page that is empty so far.
     if Some(next) >= page["total_bytes"].as_u64() {
@@ -220,7 +205,7 @@ pub fn rest(
     shown: usize,
 ) -> Option<String> {
     let is_stream = matches!(key, "stdout" | "stderr");
-    let head = source_bytes(&whole[..shown]);
+    let head = source_bytes(&whole[..shown]) as u64;
     match name {
         "workspace_exec" | "workspace_logs" if is_stream => {
             let page = json!({
@@ -244,6 +229,16 @@ pub fn rest(
             );
             Some(format!("read on by {next}"))
         }
+        "shell_read" if key == "output" => {
+            let chars = request["max_chars"].as_u64().unwrap_or(PAGE_BYTES);
+            let next = call(
+                "shell_read",
+                request,
+                &["workspace_id", "shell_id", "plain", "cursor"],
+                json!({ "max_chars": (chars / 2).max(1) }),
+            );
+            Some(format!("in smaller parts by {next}"))
+        }
         "vm_run" | "vm_exec" if is_stream => Some(
             "nothing keeps it: run the command again with its output piped through tail or grep"
                 .to_owned(),
@@ -252,5 +247,15 @@ pub fn rest(
             Some("workspace_export with patch writes all of it to a file".to_owned())
         }
         _ => None,
+    }
+}
+
+/// How to see the items of a list that did not fit.
+pub fn others(name: &str) -> &'static str {
+    match name {
+        "workspace_file_list" | "workspace_disk_list" => "; name a folder below as path",
+        "workspace_logs" => "; one command by its sequence",
+        "workspace_diff" => "; some by paths",
+        _ => "",
     }
 }

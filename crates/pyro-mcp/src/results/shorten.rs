@@ -89,7 +89,7 @@ fn level(sizes: &mut [usize], room: usize) -> usize {
 
 fn cut_texts(value: &mut Value, room: usize, rest: &Rest) {
     match value {
-        Value::String(text) if text_size(text) > room => *text = cut(text, room, |_| None),
+        Value::String(text) if text_size(text) > room => *text = cut(text, room, 0, |_| None),
         Value::Array(items) => {
             for item in items {
                 cut_texts(item, room, rest);
@@ -100,7 +100,10 @@ fn cut_texts(value: &mut Value, room: usize, rest: &Rest) {
                 .iter()
                 .filter_map(|(key, value)| {
                     let text = value.as_str().filter(|text| text_size(text) > room)?;
-                    let cut = cut(text, room, |shown| rest(fields, key, text, shown));
+                    // The text may have lost its middle before.
+                    let written = fields.get(&format!("{key}_bytes"));
+                    let written = written.and_then(Value::as_u64).unwrap_or_default();
+                    let cut = cut(text, room, written, |shown| rest(fields, key, text, shown));
                     Some((key.clone(), cut))
                 })
                 .collect();
@@ -115,15 +118,21 @@ fn cut_texts(value: &mut Value, room: usize, rest: &Rest) {
     }
 }
 
-/// Head, a line that counts what is missing, tail: at most `room` bytes of
-/// JSON, and little more where not even the line fits.
-pub fn cut(text: &str, room: usize, rest: impl Fn(usize) -> Option<String>) -> String {
+/// Head, a line that counts what is missing of what was `written`, tail: at
+/// most `room` bytes of JSON, and little more where not even the line fits.
+pub fn cut(
+    text: &str,
+    room: usize,
+    written: u64,
+    rest: impl Fn(usize) -> Option<String>,
+) -> String {
+    let whole = written.max(text.len() as u64);
     let marker = |shown: usize, tail_from: usize| {
         let next = rest(shown).map_or(String::new(), |next| format!("; {next}"));
         format!(
             "[... {} of {} bytes are left out here{next} ...]",
-            tail_from - shown,
-            text.len()
+            whole - (shown + text.len() - tail_from) as u64,
+            whole
         )
     };
     let reserved = text_size(&marker(text.len(), text.len())) + 20;

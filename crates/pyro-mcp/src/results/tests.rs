@@ -3,6 +3,7 @@
 use super::shorten::{cut, shorten, size, text_size};
 use super::window::{MOST_BYTES, PAGE_BYTES, USUAL_BYTES};
 use super::*;
+use crate::config::tests::config;
 use proptest::prelude::*;
 use pyro::ops;
 
@@ -12,7 +13,7 @@ fn made(name: &str, given: Value, response: Value) -> (Value, String) {
         panic!("{given}")
     };
     let window = Window::of(row, &fields, (row.complete)(given).unwrap());
-    let result = success(row, &window, response, Vec::new());
+    let result = success(&config(""), row, &window, response, Vec::new());
     let text = result.content[0].as_text().unwrap().text.clone();
     (result.structured_content.unwrap(), text)
 }
@@ -36,7 +37,10 @@ fn ask() -> Value {
 #[test]
 fn a_command_reads_well() {
     let (value, text) = made("workspace_exec", ask(), exec("one\n", "oh no\n"));
-    assert_eq!(value, exec("one\n", "oh no\n"));
+    let mut expected = exec("one\n", "oh no\n");
+    let fields = expected.as_object_mut().unwrap();
+    fields.retain(|_, value| !value.is_null());
+    assert_eq!(value, expected);
     assert_eq!(
         text,
         "exit code 2, 1.2 s, stdout 4 bytes, stderr 6 bytes\ncommand_id c0-3, sequence 3, workspace_id 0123456789ab\n--- stdout\none\n--- stderr\noh no\n"
@@ -74,48 +78,152 @@ fn a_long_output_keeps_both_ends_and_tells_the_call_for_the_rest() {
 }
 
 #[test]
+fn what_is_left_out_is_counted_of_all_that_was_written() {
+    let mut response = exec(&"x".repeat(20_000), "");
+    response["stdout_bytes"] = json!(150_000_000);
+    let (value, _) = made("workspace_exec", ask(), response);
+    let shown = value["stdout"].as_str().unwrap();
+    let left_out = 150_000_000 - shown.matches('x').count();
+    assert!(
+        shown.contains(&format!("[... {left_out} of 150000000 bytes")),
+        "{shown}"
+    );
+}
+
+#[test]
 fn newlines_count_twice_as_codex_shows_them() {
     let (value, _) = made("workspace_exec", ask(), exec(&"\n".repeat(9000), ""));
     assert!(value.to_string().len() <= USUAL_BYTES);
 }
 
+/// Reads as the engine does: between two characters, secrets replaced.
+fn content(file: &[u8], request: &Value) -> Value {
+    let number = |name: &str| request[name].as_u64().map(|n| usize::try_from(n).unwrap());
+    let (first, last) = (number("first_line"), number("last_line"));
+    let ends: Vec<usize> = (0..file.len()).filter(|at| file[*at] == b'\n').collect();
+    let line = |number: usize| match number {
+        0 => 0,
+        number => ends.get(number - 1).map_or(file.len(), |at| at + 1),
+    };
+    let from = match (first, last) {
+        (None, None) => number("offset").unwrap().min(file.len()),
+        (first, _) => line(first.unwrap_or(1) - 1),
+    };
+    let most = last.map_or(file.len(), line);
+    let mut to = most.min(from + number("max_bytes").unwrap());
+    let is_begun = |to: usize| to < file.len() && file[to] & 0xc0 == 0x80;
+    while to > from + 4 && is_begun(to) && std::str::from_utf8(&file[from..to]).is_err() {
+        to -= 1;
+    }
+    let text = String::from_utf8_lossy(&file[from..to]);
+    let secrets = text.matches("key!").count();
+    json!({
+        "workspace_id": "0123456789ab", "path": "/workspace/a.txt", "size_bytes": file.len(),
+        "max_bytes": request["max_bytes"], "offset": from, "truncated": to < file.len(),
+        "next_offset": (to < file.len()).then_some(to), "total_lines": null, "sha256": null,
+        "content": text.replace("key!", "[REDACTED]"), "redacted": secrets,
+        "execution_mode": "guest_serial",
+    })
+}
+
+/// A read as it is made for a model, twice where the first does not fit.
+fn read(file: &[u8], given: &Value) -> Value {
+    let row = ops::named("workspace_file_read").unwrap();
+    let complete = (row.complete)(given.clone()).unwrap();
+    let window = Window::of(row, given.as_object().unwrap(), complete);
+    let mut response = content(file, &window.request);
+    if let Some(smaller) = window.fitted(row, &response) {
+        response = content(file, &smaller.request);
+        assert!(smaller.fitted(row, &response).is_none());
+    }
+    let result = success(&config(""), row, &window, response, Vec::new());
+    let value = result.structured_content.unwrap();
+    assert!(size(&value) <= window.bytes, "{}", size(&value));
+    let text = &result.content[0].as_text().unwrap().text;
+    for notice in value["notices"].as_array().into_iter().flatten() {
+        assert!(text.contains(notice.as_str().unwrap()));
+    }
+    value
+}
+
+/// All pages from the first request on, put together.
+fn pages(file: &[u8], mut request: Value) -> (String, usize) {
+    let (mut all, mut count) = (String::new(), 0);
+    loop {
+        let value = read(file, &request);
+        all += value["content"].as_str().unwrap();
+        count += 1;
+        assert!(count < 2_000, "no end");
+        let Some(notice) = value["notices"][0].as_str() else {
+            return (all, count);
+        };
+        let next = told_call(notice, "workspace_file_read");
+        assert_ne!(next, request);
+        request = next;
+    }
+}
+
 #[test]
 fn a_file_is_read_page_by_page_without_a_gap() {
     let file: String = (0..3000).map(|n| format!("\"quoted\" {n}\n")).collect();
-    let mut request = json!({ "workspace_id": "demo", "path": "a.txt" });
-    let (mut read, mut pages) = (String::new(), 0);
-    loop {
-        let row = ops::named("workspace_file_read").unwrap();
-        let window = Window::of(
-            row,
-            request.as_object().unwrap(),
-            (row.complete)(request.clone()).unwrap(),
-        );
-        let from = usize::try_from(window.request["offset"].as_u64().unwrap()).unwrap();
-        let most = usize::try_from(window.request["max_bytes"].as_u64().unwrap()).unwrap();
-        let part = &file[from..file.len().min(from + most)];
-        let response = json!({
-            "workspace_id": "0123456789ab", "path": "/workspace/a.txt", "size_bytes": file.len(),
-            "max_bytes": most, "offset": from, "content": part,
-            "truncated": from + part.len() < file.len(), "total_lines": null, "sha256": null,
-            "redacted": 0, "execution_mode": "guest_serial",
-        });
-        let (value, text) = made("workspace_file_read", request, response);
-        assert!(
-            size(&value) <= window.bytes,
-            "{} {}",
-            size(&value),
-            window.bytes
-        );
-        read.push_str(value["content"].as_str().unwrap());
-        pages += 1;
-        if value["truncated"] != true {
-            break;
-        }
-        assert!(text.contains("the file goes on"));
-        request = told_call(value["notices"][0].as_str().unwrap(), "workspace_file_read");
-    }
-    assert!(read == file && pages > 3);
+    let ask = json!({ "workspace_id": "demo", "path": "a.txt" });
+    let (read, count) = pages(file.as_bytes(), ask);
+    assert!(read == file && count > 3);
+}
+
+#[test]
+fn a_line_longer_than_a_page_is_read_on_by_bytes() {
+    let file = format!("one\n{}\nthree\n", "y".repeat(20_000));
+    let ask = json!({ "workspace_id": "demo", "path": "a.txt", "first_line": 2, "last_line": 2 });
+    let (read, _) = pages(file.as_bytes(), ask);
+    assert_eq!(read, file[4..]);
+}
+
+#[test]
+fn lines_that_were_asked_for_are_not_said_to_go_on() {
+    let file: String = (1..=900).map(|n| format!("line {n}\n")).collect();
+    let ask = json!({ "workspace_id": "demo", "path": "a", "first_line": 10, "last_line": 20 });
+    let value = self::read(file.as_bytes(), &ask);
+    assert_eq!(value["content"].as_str().unwrap().lines().count(), 11);
+    assert!(value["notices"].is_null() && value["truncated"] == true);
+}
+
+#[test]
+fn a_list_that_is_not_whole_says_so_in_both_forms() {
+    let response = json!({ "path": "/workspace", "entries": [], "truncated": true });
+    let ask = json!({ "workspace_id": "demo" });
+    let (value, text) = made("workspace_file_list", ask, response);
+    let told = value["notices"][0].as_str().unwrap();
+    assert!(told.contains("path, or search") && text.matches(told).count() == 1);
+}
+
+#[test]
+fn what_a_terminal_looks_like_is_read_in_smaller_parts() {
+    let response = json!({
+        "workspace_id": "0123456789ab", "shell_id": "5", "cursor": 7, "next_cursor": 7000,
+        "output": "wide \u{20ac} ".repeat(2_000), "truncated": false, "plain": true, "state": "running",
+    });
+    let ask = json!({ "workspace_id": "demo", "shell_id": "5", "cursor": 7, "plain": true });
+    let (value, text) = made("shell_read", ask, response);
+    assert!(size(&value) <= USUAL_BYTES, "{}", size(&value));
+    let next = told_call(&text, "shell_read");
+    assert_eq!(
+        (&next["cursor"], &next["max_chars"]),
+        (&json!(7), &json!(3500))
+    );
+    (ops::named("shell_read").unwrap().complete)(next).unwrap();
+}
+
+#[test]
+fn without_null_a_result_says_the_same_in_less() {
+    let (value, text) = made("workspace_exec", ask(), exec("", ""));
+    assert!(!value.to_string().contains("null") && value["stderr"] == "");
+    assert!(!text.contains("null"), "{text}");
+    let response =
+        json!({ "count": 1, "workspaces": [{ "name": null, "labels": {}, "a": [null] }] });
+    let (value, _) = made("workspace_list", json!({}), response);
+    let expected = json!({ "count": 1, "workspaces": [{ "labels": {}, "a": [null] }] });
+    assert_eq!(value, expected);
 }
 
 #[test]
@@ -128,6 +236,9 @@ fn an_explicit_size_is_respected_up_to_what_hosts_show() {
     let asked = |max: u64| json!({ "workspace_id": "demo", "path": "a", "max_bytes": max });
     let usual = window(json!({ "workspace_id": "demo", "path": "a" }));
     assert_eq!(usual.request["max_bytes"], PAGE_BYTES);
+    // Also of the page after it, whose call names the size.
+    assert_eq!(usual.bytes, USUAL_BYTES);
+    assert_eq!(window(asked(PAGE_BYTES)).bytes, USUAL_BYTES);
     assert_eq!(window(asked(20_000)).request["max_bytes"], 20_000);
     let most = window(asked(1 << 20));
     assert_eq!(most.request["max_bytes"], MOST_BYTES);
@@ -144,7 +255,7 @@ fn a_long_wait_is_lowered_and_said() {
         (row.complete)(given.clone()).unwrap(),
     );
     assert_eq!(window.request["wait_seconds"], 45);
-    let result = success(row, &window, exec("", ""), Vec::new());
+    let result = success(&config(""), row, &window, exec("", ""), Vec::new());
     let value = result.structured_content.unwrap();
     assert!(value["notices"][0].as_str().unwrap().contains("45"));
     assert!(
@@ -244,6 +355,37 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn pages_of_any_file_leave_nothing_out(
+        parts in prop::collection::vec(
+            (prop_oneof![
+                Just(b"\n".to_vec()), Just("\u{20ac}\u{1f600}".into()), Just(vec![0xff, 0xfe]),
+                Just(b"key! ".to_vec()), Just(vec![0, 1, b'"']), Just(b"word ".to_vec()),
+                Just("\u{fffd}".into()), prop::collection::vec(any::<u8>(), 0..9),
+            ], 1..900usize), 1..12,
+        ),
+        max_bytes in prop::option::of(8..20_000u64),
+        by_lines in any::<bool>(),
+    ) {
+        let file: Vec<u8> = parts.iter().flat_map(|(part, times)| part.repeat(*times)).collect();
+        let mut ask = json!({ "workspace_id": "demo", "path": "a.txt" });
+        if let Some(max_bytes) = max_bytes.filter(|most| *most > file.len() as u64 / 500) {
+            ask["max_bytes"] = json!(max_bytes);
+        }
+        if by_lines {
+            ask["first_line"] = json!(1);
+        }
+        // A page may begin within a secret or a broken character; then only
+        // lengths of it are other than those of the whole.
+        let whole = content(&file, &json!({ "offset": 0, "max_bytes": file.len() }));
+        let (read, _) = pages(&file, ask);
+        let letters = |text: &str| {
+            text.replace("[REDACTED]", "").chars().filter(|c| !"key!\u{fffd}".contains(*c)).collect::<String>()
+        };
+        prop_assert_eq!(letters(&read), letters(whole["content"].as_str().unwrap()));
+    }
+
     #[test]
     fn sizes_are_those_of_json(value in any_json()) {
         // A comma more than there are may be counted for each list and object.
@@ -261,7 +403,7 @@ proptest! {
         ) {
         let text: String = chars.into_iter().collect();
         prop_assume!(text_size(&text) > room);
-        let cut = cut(&text, room, |_| None);
+        let cut = cut(&text, room, 0, |_| None);
         prop_assert!(text_size(&cut) <= room, "{} {room}", text_size(&cut));
         let (head, rest) = cut.split_once("[... ").unwrap();
         let tail = rest.split_once(" ...]").unwrap().1;

@@ -217,9 +217,6 @@ fn content(response: &Value) -> String {
 
 fn files(response: &Value) -> String {
     let mut text = word(&response["path"]);
-    if response["truncated"] == true {
-        text.push_str(" (not all: name a folder below, or search)");
-    }
     for entry in response["entries"].as_array().into_iter().flatten() {
         let _ = write!(text, "\n{}", word(&entry["path"]));
         match entry["artifact_type"].as_str() {

@@ -1,9 +1,14 @@
 //! How much of an answer a model gets: what it asked for, within what hosts
 //! show.
 //!
+//! ```text
+//!   request --> page of so many bytes --> too large as JSON? --fitted--> page of fewer bytes
+//! ```
+//!
 //! Owns: the sizes, and requests fitted to them, said where they were changed.
 //! Refuses: changing what is asked.
 
+use super::shorten::{head_end, size, text_size};
 use crate::calls::WAIT_SECONDS;
 use pyro::Row;
 use rmcp::model::JsonObject;
@@ -16,6 +21,10 @@ pub const USUAL_BYTES: usize = 9_500;
 pub const PAGE_BYTES: u64 = 7_000;
 /// Most bytes of a page: Claude Code and OpenCode show some 50,000 characters.
 pub const MOST_BYTES: u64 = 32_768;
+/// What the sentence about the next page takes.
+const SENTENCE_BYTES: usize = 300;
+/// Bytes by which `[REDACTED]` is at most longer than what it stands for.
+const MARKER_EXCESS: usize = 6;
 /// Files of a list where the model gave no number.
 pub const ENTRIES: u64 = 400;
 
@@ -57,6 +66,38 @@ impl Window {
         window
     }
 
+    /// The request for a smaller page, when that which came back is too large
+    /// as JSON. Cutting it here would not do: where a text has replaced bytes
+    /// or secrets, only who read it knows at which byte a letter of it lies.
+    pub fn fitted(&self, row: &Row, response: &Value) -> Option<Self> {
+        let (text, field) = match row.name {
+            "workspace_file_read" | "workspace_disk_read" => ("/content", "max_bytes"),
+            "workspace_logs" | "service_logs" => ("/page/text", "limit"),
+            _ => return None,
+        };
+        let text = response.pointer(text)?.as_str()?;
+        let whole = size(response) + SENTENCE_BYTES;
+        if whole <= self.bytes {
+            return None;
+        }
+        // Its quotes, and a `next_offset` where there was none.
+        let room = self.bytes.saturating_sub(whole - text_size(text) + 32);
+        let shown = &text[..head_end(text, room)];
+        let mut fewer = source_bytes(shown);
+        if response["redacted"].as_u64().is_some_and(|count| count > 0) {
+            fewer -= MARKER_EXCESS * shown.matches("[REDACTED]").count();
+        }
+        let before = self.request[field].as_u64().unwrap_or(u64::MAX);
+        let fewer = (fewer as u64).clamp(1, before);
+        let mut request = self.request.clone();
+        request[field] = json!(fewer);
+        (fewer < before).then(|| Self {
+            request,
+            bytes: self.bytes,
+            notes: self.notes.clone(),
+        })
+    }
+
     /// For a reader that is no model.
     pub fn whole(request: Value) -> Self {
         Self {
@@ -76,9 +117,11 @@ impl Window {
         }
         let size = size.min(MOST_BYTES);
         self.request[field] = json!(size);
-        // Escapes make JSON of a text some larger than the text.
-        let bytes = usize::try_from(size + size / 4).unwrap_or(USUAL_BYTES);
-        self.bytes = USUAL_BYTES.max(bytes + 2_000);
+        if size > PAGE_BYTES {
+            // Escapes make JSON of a text some larger than the text.
+            let bytes = usize::try_from(size + size / 4).unwrap_or(USUAL_BYTES);
+            self.bytes = USUAL_BYTES.max(bytes + 2_000);
+        }
     }
 
     fn wait(&mut self) {
@@ -92,4 +135,10 @@ impl Window {
             self.request["wait_seconds"] = json!(WAIT_SECONDS);
         }
     }
+}
+
+/// Bytes a text had before invalid UTF-8 was replaced, at least: what begins a
+/// little early repeats, and leaves nothing out.
+pub fn source_bytes(text: &str) -> usize {
+    text.len() - 2 * text.matches('\u{fffd}').count()
 }

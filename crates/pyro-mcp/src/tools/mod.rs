@@ -74,6 +74,11 @@ impl Tools {
     }
 }
 
+/// Whether a model may give an input of an operation.
+pub fn offers(config: &Config, row: &Row, input: &str) -> bool {
+    narrow::withheld(config, row.name, input).is_none()
+}
+
 impl Tool {
     fn of(config: &Config, row: &'static Row) -> Self {
         let mut withheld = BTreeMap::new();
@@ -115,7 +120,7 @@ impl Tool {
             names => format!("{} takes {}", self.row.name, names.join(", ")),
         };
         let problems = problems.join("; ");
-        Err(Error::invalid("invalid_request", format!("{}: {problems}", self.row.name)).hint(hint))
+        Err(Error::invalid("invalid_request", problems).hint(hint))
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   $ref           what it names, in place
 //!   oneOf consts   enum; oneOf objects: an object
-//!   T or null      T: an input is left out instead, an output keeps null
+//!   T or null      T: what would be null is left out instead
 //!   limits         stay, and stand in the description, because some hosts
 //!                  show a model nothing else
 //! ```
@@ -27,13 +27,6 @@ pub const KEYWORDS: [&str; 9] = [
 
 type Object = Map<String, Value>;
 
-/// A schema with what it refers to in place, without null, and whether null
-/// was in it.
-struct Plain {
-    schema: Object,
-    nullable: bool,
-}
-
 fn object(schema: Value) -> Object {
     match schema {
         Value::Object(object) => object,
@@ -48,13 +41,11 @@ fn apart(schema: Value) -> (Object, Object) {
     (schema, definitions)
 }
 
-fn plain(schema: &Object, definitions: &Object) -> Plain {
+/// A schema with what it refers to in place, without null.
+fn plain(schema: &Object, definitions: &Object) -> Object {
     let mut own = schema.clone();
-    let mut nullable = false;
-    let mut under = |below: &Value, own: Object| {
-        let below = plain(&object(below.clone()), definitions);
-        nullable |= below.nullable;
-        let mut merged = below.schema;
+    let under = |below: &Value, own: Object| {
+        let mut merged = plain(&object(below.clone()), definitions);
         merged.extend(own);
         merged
     };
@@ -67,7 +58,6 @@ fn plain(schema: &Object, definitions: &Object) -> Plain {
         if let Some(other) = choices.iter().find(|choice| !is_null(choice)) {
             own = under(other, own);
         }
-        nullable |= choices.iter().any(|choice| is_null(&choice));
     }
     if let Some(Value::Array(choices)) = own.remove("oneOf") {
         // Variants that carry something are objects, and have no name alone.
@@ -79,14 +69,10 @@ fn plain(schema: &Object, definitions: &Object) -> Plain {
         own.insert("type".into(), choices[0]["type"].clone());
     }
     if let Some(Value::Array(types)) = own.get("type") {
-        nullable |= types.iter().any(|name| name == "null");
         let other = types.iter().find(|name| *name != "null").cloned();
         own.insert("type".into(), other.unwrap_or_default());
     }
-    Plain {
-        schema: own,
-        nullable,
-    }
+    own
 }
 
 /// The schema of a request; `shown` gets the path of a property (`a`, `a.b`)
@@ -105,7 +91,7 @@ fn input_at(
     definitions: &Object,
     shown: &dyn Fn(&str) -> bool,
 ) -> Object {
-    let schema = plain(schema, definitions).schema;
+    let schema = plain(schema, definitions);
     let mut made = Object::new();
     for (keyword, value) in &schema {
         let value = match (keyword.as_str(), value) {
@@ -187,7 +173,7 @@ pub fn with_limits(text: &str, schema: &Object) -> String {
 /// The schema of a response: the names and types of its top level, and
 /// nothing more. It is for clients that check results or make types of them;
 /// of the hosts that were tried none shows it to its model, but each fetches
-/// it. Which names are always there is left out for its size.
+/// it. No name is required: what would be null is left out of a result.
 pub fn output(schema: Value, hidden: &[&str]) -> Object {
     let (schema, definitions) = apart(schema);
     let properties = schema.get("properties").and_then(Value::as_object);
@@ -204,22 +190,12 @@ pub fn output(schema: Value, hidden: &[&str]) -> Object {
 }
 
 fn output_of(property: &Value, definitions: &Object) -> Value {
-    let Plain { schema, nullable } = plain(&object(property.clone()), definitions);
-    let Some(kind) = schema.get("type") else {
-        return json!({});
-    };
-    let mut made = Object::new();
-    let kind = match (nullable, schema.get("enum").and_then(Value::as_array)) {
-        (true, None) => json!([kind, "null"]),
-        (false, None) => kind.clone(),
-        (_, Some(names)) => {
-            let null = nullable.then_some(Value::Null);
-            let names = names.iter().cloned().chain(null);
-            return json!({ "enum": names.collect::<Vec<_>>() });
-        }
-    };
-    made.insert("type".into(), kind);
-    made.into()
+    let schema = plain(&object(property.clone()), definitions);
+    match (schema.get("enum"), schema.get("type")) {
+        (Some(names), _) => json!({ "enum": names }),
+        (None, Some(kind)) => json!({ "type": kind }),
+        (None, None) => json!({}),
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_keeps_null_and_an_input_does_not_know_it() {
+    fn neither_side_knows_null() {
         let schema = json!({
             "$defs": {
                 "E": {"oneOf": [{"const": "a", "type": "string"}, {"const": "b", "type": "string"}]},
@@ -268,7 +244,7 @@ mod tests {
         assert_eq!(
             Value::from(answered),
             json!({"type": "object", "properties": {
-                "v": {"type": ["object", "null"]}, "e": {"enum": ["a", "b", null]}, "n": {"type": ["integer", "null"]}
+                "v": {"type": "object"}, "e": {"enum": ["a", "b"]}, "n": {"type": "integer"}
             }})
         );
     }

@@ -178,6 +178,94 @@ fn what_is_offered_is_taken_and_the_rest_is_refused_with_a_reason() {
     });
 }
 
+/// Values that a schema does not take.
+fn wrong(property: &Value) -> Vec<Value> {
+    let kinds = [
+        ("string", json!("no such value")),
+        ("integer", json!(7)),
+        ("boolean", json!(true)),
+        ("array", json!([])),
+        ("object", json!({})),
+    ];
+    let own = property["type"].as_str().unwrap();
+    let mut wrong: Vec<Value> = kinds
+        .into_iter()
+        .filter(|(kind, _)| *kind != own)
+        .map(|(_, value)| value)
+        .collect();
+    match own {
+        "integer" => {
+            wrong.extend([json!(1.5), json!(-1), json!(1e300), json!(i64::MIN)]);
+            let beyond = |keyword: &str, step: i64| Some(json!(property[keyword].as_i64()? + step));
+            wrong.extend(beyond("minimum", -1));
+            wrong.extend(beyond("maximum", 1));
+        }
+        "string" if property["enum"].is_array() => wrong.push(json!("no such value")),
+        "array" => {
+            for item in self::wrong(&property["items"]) {
+                wrong.push(json!([item]));
+            }
+        }
+        "object" if property["additionalProperties"].is_object() => {
+            for value in self::wrong(&property["additionalProperties"]) {
+                wrong.push(json!({"key": value}));
+            }
+        }
+        _ => {}
+    }
+    wrong
+}
+
+/// What a tool has to be given, and nothing else.
+fn least(tool: &Tool) -> Map<String, Value> {
+    let required = tool.wire.input_schema.get("required");
+    let names = required.and_then(Value::as_array).into_iter().flatten();
+    let text = |name: &Value| (name.as_str().unwrap().to_owned(), json!("x"));
+    names.map(text).collect()
+}
+
+#[test]
+fn each_input_refuses_other_types_and_what_is_beyond_its_limits() {
+    each_tool(|_, tool| {
+        let least = least(tool);
+        assert_eq!(tool.checked(least.clone()).unwrap(), least);
+        for name in least.keys() {
+            let mut sent = least.clone();
+            sent.remove(name);
+            let error = tool.checked(sent).unwrap_err();
+            assert!(error.message.contains(&format!("{name} is missing")));
+        }
+        let properties = tool.wire.input_schema["properties"].as_object().unwrap();
+        for (name, property) in properties {
+            let with = |value: Value| {
+                let mut sent = least.clone();
+                sent.insert(name.clone(), value);
+                tool.checked(sent)
+            };
+            for value in wrong(property) {
+                let error = with(value.clone()).unwrap_err();
+                assert_eq!(error.code, "invalid_request");
+                // The name, what was sent, what would be right; no more words.
+                assert!(
+                    error.message.starts_with(name.as_str()) && error.message.contains("has to be"),
+                    "{} {name} {value}: {error}",
+                    tool.row.name
+                );
+                assert!(error.hint.unwrap().contains(name.as_str()));
+            }
+            for limit in ["minimum", "maximum"] {
+                if property[limit].is_number() {
+                    with(property[limit].clone()).unwrap();
+                }
+            }
+        }
+        let mut sent = least;
+        sent.insert("no_such_input".into(), json!(1));
+        let error = tool.checked(sent).unwrap_err();
+        assert!(error.message.starts_with("no_such_input is unknown"));
+    });
+}
+
 #[test]
 fn arguments_come_back_as_they_were() {
     let config = config("");

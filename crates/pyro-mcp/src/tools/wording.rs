@@ -233,6 +233,10 @@ fn input(config: &Config, tool: &str, path: &str) -> Option<String> {
         });
     }
     let text = match (tool, path) {
+        // Every tool has one of these: a word more is one in each.
+        (_, "workspace_id") => "Id or unique name",
+        (_, "vm_id") => "Id that vm_create gave",
+        ("workspace_exec", "command") => "What to run; this or command_id",
         (_, "environment") => "Catalog name of the system, as debian:12-build",
         (_, "network" | "network_policy") => return Some(network(config)),
         (_, "seed_path") => {

@@ -30,10 +30,12 @@ pub struct WorkspaceFileReadRequest {
     /// First line, from 1
     #[arg(long, value_name = "LINE")]
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub first_line: Option<u64>,
     /// Last line, included
     #[arg(long, value_name = "LINE")]
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub last_line: Option<u64>,
     /// Also give the SHA-256 of the whole file
     #[arg(long)]

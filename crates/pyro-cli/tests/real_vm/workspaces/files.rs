@@ -223,6 +223,20 @@ fn files_are_listed_searched_read_and_written() {
         .output()
         .unwrap();
     assert_eq!(text(&only.stdout), "one\nt");
+    desk.done(&["file", "write", "files", "euro", "--text", "a\u{20ac}b"]);
+    let part = |offset| {
+        let bounds = ["--max-bytes", "3", "--offset", offset];
+        desk.done(&[&["file", "read", "files", "euro"][..], &bounds].concat())
+    };
+    let (first, second) = (part("0"), part("1"));
+    assert_eq!(
+        (&first["content"], &first["next_offset"]),
+        (&"a".into(), &1.into())
+    );
+    assert_eq!(
+        (&second["content"], &second["next_offset"]),
+        (&"\u{20ac}".into(), &4.into())
+    );
 
     let written = desk.done(&[
         "file",

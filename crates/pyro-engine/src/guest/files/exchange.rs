@@ -166,7 +166,7 @@ pub fn refusal(failed: &Failed) -> Error {
         .collect();
     match &*failed.code {
         "bad_request" => Error::invalid("bad_file_request", words)
-            .hint("name files below /workspace, without `..`"),
+            .hint("mend what the message names; files are named below /workspace, without `..`"),
         "not_found" => Error::invalid("file_not_found", words)
             .hint("list the files that are there: pyro workspace file list"),
         "wrong_kind" => Error::invalid("file_kind", words)

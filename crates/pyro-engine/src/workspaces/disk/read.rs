@@ -5,6 +5,7 @@ use super::{about, path};
 use crate::error::Result;
 use crate::events::{Cancel, EventSink};
 use crate::workspaces::Workspaces;
+use crate::workspaces::journal::whole_characters;
 use pyro_proto::messages::files::ReadFile;
 
 /// Least and most bytes of one call; an answer is held in memory.
@@ -46,7 +47,13 @@ impl Workspaces {
             .read_file(&request, out, cancel)
             .map_err(|error| redactor.error(about(error)))?;
         let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let (content, redacted) = redactor.range(&bytes, 0..bytes.len().min(most));
+        let mut end = bytes.len().min(most);
+        if (end as u64) < read.size
+            && let whole @ 1.. = whole_characters(&bytes[..end])
+        {
+            end = whole;
+        }
+        let (content, redacted) = redactor.range(&bytes, 0..end);
         Ok(DiskContent {
             workspace_id: stopped.folder.id.clone(),
             path: redactor.text(&path::shown(&file)),

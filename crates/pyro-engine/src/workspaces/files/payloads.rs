@@ -73,6 +73,9 @@ pub struct FileContent {
     pub content: String,
     /// Whether the file has more behind them.
     pub truncated: bool,
+    /// First byte behind them, where the file has more.
+    #[serde(default)]
+    pub next_offset: Option<u64>,
     /// Lines of the whole file, when lines were asked for.
     pub total_lines: Option<u64>,
     /// Of the whole file, lower-case hex, when asked for.

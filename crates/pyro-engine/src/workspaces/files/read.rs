@@ -1,4 +1,7 @@
 //! Reading a part of a file.
+//!
+//! Owns: where the part ends: between two characters, so that parts which are
+//! read one behind the other are the text.
 
 use super::payloads::FileContent;
 use super::{asked, path};
@@ -7,6 +10,7 @@ use crate::events::{Cancel, EventSink};
 use crate::guest::files::{Fault, asks};
 use crate::redact::Redactor;
 use crate::workspaces::Workspaces;
+use crate::workspaces::journal::whole_characters;
 use pyro_proto::Link;
 use pyro_proto::messages::files::{FileRead, ReadFile};
 use pyro_proto::path::PathText;
@@ -82,6 +86,18 @@ fn fetch(link: &Link, request: &ReadFile) -> Result<(FileRead, Vec<u8>), Fault> 
     Ok((read, bytes))
 }
 
+/// Leaves a character that is only begun at the end of a part to the next one.
+fn end_between_characters(read: &mut FileRead, bytes: &mut Vec<u8>) {
+    if read.offset + read.bytes >= read.size {
+        return;
+    }
+    // A part smaller than a character still gets on.
+    if let whole @ 1.. = whole_characters(bytes) {
+        bytes.truncate(whole);
+        read.bytes = whole as u64;
+    }
+}
+
 /// The same part with what lies around it, where a secret may reach into it.
 fn around(redactor: &Redactor, done: &FileRead, request: &ReadFile) -> Option<ReadFile> {
     let context = redactor.context_bytes() as u64;
@@ -135,8 +151,9 @@ impl Workspaces {
             lines: read.lines()?,
             hash: read.hash,
         };
-        let (workspace, (done, bytes)) =
+        let (workspace, (mut done, mut bytes)) =
             self.ask_agent(wanted, events, cancel, |link| fetch(link, &request))?;
+        end_between_characters(&mut done, &mut bytes);
         let folder = self.store.folder(&workspace.workspace_id);
         let redactor = self.secrets(&folder)?.redactor();
         let around = around(&redactor, &done, &request);
@@ -148,6 +165,7 @@ impl Workspaces {
                 within(&redactor, &known, more.offset, done.offset, done.bytes)
             }
         };
+        let end = done.offset + done.bytes;
         let file = self.shown(&workspace.workspace_id, asked(&file))?;
         Ok(FileContent {
             workspace_id: workspace.workspace_id,
@@ -156,11 +174,43 @@ impl Workspaces {
             max_bytes: read.max_bytes,
             offset: done.offset,
             content: String::from_utf8_lossy(&bytes).into_owned(),
-            truncated: done.truncated || done.offset + done.bytes < done.size,
+            truncated: done.truncated || end < done.size,
+            next_offset: (end < done.size).then_some(end),
             total_lines: done.total_lines,
             sha256: done.sha256,
             redacted,
             execution_mode: workspace.execution_mode,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(file: &str, offset: usize, max_bytes: usize) -> (Vec<u8>, u64) {
+        let mut bytes = file.as_bytes()[offset..file.len().min(offset + max_bytes)].to_vec();
+        let mut read = FileRead {
+            size: file.len() as u64,
+            mode: 0o644,
+            mtime_ns: 0,
+            offset: offset as u64,
+            bytes: bytes.len() as u64,
+            truncated: true,
+            total_lines: None,
+            sha256: None,
+        };
+        end_between_characters(&mut read, &mut bytes);
+        assert_eq!(read.bytes, bytes.len() as u64);
+        (bytes, read.offset + read.bytes)
+    }
+
+    #[test]
+    fn a_part_ends_between_two_characters() {
+        assert_eq!(part("a\u{20ac}b", 0, 3), (b"a".to_vec(), 1));
+        assert_eq!(part("a\u{20ac}b", 1, 3), ("\u{20ac}".into(), 4));
+        assert_eq!(part("a\u{20ac}b", 4, 3), (b"b".to_vec(), 5));
+        // Smaller than a character, and still on.
+        assert_eq!(part("a\u{20ac}b", 1, 2).1, 3);
     }
 }

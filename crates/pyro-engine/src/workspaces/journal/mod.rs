@@ -18,7 +18,7 @@ mod tail;
 
 pub use entry::{Ended, Entry, Written};
 pub use page::page;
-pub(super) use page::told;
+pub(super) use page::{told, whole_characters};
 pub use recording::{Recording, begin};
 pub use tail::Tail;
 

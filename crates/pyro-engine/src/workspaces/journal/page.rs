@@ -96,7 +96,7 @@ fn cut(bytes: &[u8], offset: u64, kept_bytes: u64, running: bool) -> (usize, Opt
 }
 
 /// Length without a character at the end that is only begun.
-fn whole_characters(bytes: &[u8]) -> usize {
+pub(in crate::workspaces) fn whole_characters(bytes: &[u8]) -> usize {
     for (back, byte) in bytes.iter().rev().take(3).enumerate() {
         let length = match byte {
             0x80..=0xbf => continue,
