@@ -19,7 +19,7 @@ use pyro_proto::messages::dial::{
     CONNECT_TIMEOUT, CONNECTION_LOST, Dial, MAX_CONNECTIONS, REFUSED, TIMED_OUT,
 };
 use pyro_proto::messages::{LEAVING, Reply, Request, channel};
-use pyro_proto::reactor::{End, Joint, Next, Reactor, Side, Source, Turn};
+use pyro_proto::reactor::{End, Joint, Next, Reactor, Side, Source, Turn, reset};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_error};
@@ -239,6 +239,8 @@ impl Source for Connecting {
             return Next::Done;
         };
         if attempt.stream.over().is_some() {
+            // The service may have accepted it already.
+            reset(&self.socket);
             return Next::Done;
         }
         if turn.writable {
