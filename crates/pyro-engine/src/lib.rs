@@ -33,6 +33,7 @@ pub mod project;
 pub mod prune;
 pub mod redact;
 pub mod start;
+mod turn;
 pub mod vms;
 pub mod workspaces;
 

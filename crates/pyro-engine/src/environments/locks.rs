@@ -12,15 +12,12 @@
 //! ```
 
 use super::build::remove_tree;
-use super::cancelled;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, EventSink};
 use crate::layout::{Layout, make_private_dir};
-use std::fs::{File, TryLockError};
+use crate::turn;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-const POLL: Duration = Duration::from_millis(50);
 
 /// Start of a partial folder's name.
 pub const PARTIAL: &str = ".partial-";
@@ -49,21 +46,8 @@ impl Lock {
             .write(true)
             .open(&path)
             .map_err(Error::io("create", &path))?;
-        let mut waiting = waiting;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-            }
-            if cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            if let Some((events, notice)) = waiting.take() {
-                events.event(Event::Notice(notice.to_owned()));
-            }
-            std::thread::sleep(POLL);
-        }
+        turn::take(&file, &path, waiting, cancel)?;
+        Ok(Self { _file: file })
     }
 
     /// Waits for the store.

@@ -18,18 +18,18 @@
 //! ```
 
 use super::archive::BOUNDS;
-use super::{cancelled, source};
+use super::source;
 use crate::error::{Error, Result};
-use crate::events::{Cancel, Event, EventSink};
+use crate::events::{Cancel, EventSink};
 use crate::layout::{Layout, make_private_dir};
+use crate::turn;
 use rustix::fs::{CWD, RenameFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Names of the files.
@@ -38,7 +38,6 @@ pub const JAILER: &str = "jailer";
 const SOURCE: &str = "source.json";
 const PARTIAL: &str = ".partial-";
 const LOCK: &str = ".firecracker";
-const POLL: Duration = Duration::from_millis(50);
 /// Nothing that pyro writes comes near this.
 const MAX_RECORD: u64 = 64 << 10;
 
@@ -92,23 +91,8 @@ impl Place {
             .write(true)
             .open(&path)
             .map_err(Error::io("create", &path))?;
-        let mut told = false;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
-            }
-            if cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            if !std::mem::replace(&mut told, true) {
-                events.event(Event::Notice(
-                    "another `pyro setup firecracker` is at work; waiting for it".to_owned(),
-                ));
-            }
-            std::thread::sleep(POLL);
-        }
+        let notice = "another `pyro setup firecracker` is at work; waiting for it";
+        turn::take(&lock, &path, Some((events, notice)), cancel)?;
         let place = Self {
             root,
             folder,

@@ -24,8 +24,9 @@ use super::remote;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink};
 use crate::layout::{Layout, make_private_dir};
+use crate::turn;
 use sha2::{Digest, Sha256};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -36,13 +37,12 @@ const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 const MOST_BYTES: u64 = 8 << 30;
 /// One that was asked so lately may still be checked out.
 const IN_USE: Duration = Duration::from_secs(3600);
-/// How often one looks whether it is its turn.
-const TURN: Duration = Duration::from_millis(20);
 /// For what asks a server.
 const REMOTE: Patience = Patience {
     silence: Duration::from_secs(120),
     whole: Duration::from_secs(3600),
 };
+
 /// The mirrors.
 pub struct Mirrors {
     folder: PathBuf,
@@ -112,7 +112,7 @@ impl Mirrors {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        take_turn(&lock, cancel)?;
+        turn::take(&lock, &path, None, cancel)?;
         // Only its age suffers.
         let _ = lock.set_modified(SystemTime::now());
         Ok(lock)
@@ -155,24 +155,6 @@ fn pack_bytes(repository: &Path) -> u64 {
     packs
         .filter_map(|pack| Some(pack.metadata().ok()?.len()))
         .sum()
-}
-
-/// Waits until nobody else has a lock.
-///
-/// # Errors
-/// `cancelled`.
-pub fn take_turn(lock: &File, cancel: &Cancel) -> Result<()> {
-    while let Err(error) = lock.try_lock() {
-        if let TryLockError::Error(error) = error {
-            return Err(Error::runtime("io", format!("cannot lock a file: {error}")));
-        }
-        if cancel.is_cancelled() {
-            let what = "cancelled while the same source was read for another workspace";
-            return Err(Error::runtime("cancelled", what));
-        }
-        std::thread::sleep(TURN);
-    }
-    Ok(())
 }
 
 /// One mirror, whose lock is held.

@@ -36,7 +36,7 @@ use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
 use crate::project::commit::Commit;
-use crate::project::mirror::take_turn;
+use crate::turn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ impl Baselines {
             .truncate(false)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        take_turn(&memory, cancel)?;
+        turn::take(&memory, &path, None, cancel)?;
         if let Some(known) = recall(&mut memory)
             && self.touch(&known.key)
         {
