@@ -46,6 +46,10 @@ fn parse<'a>(text: &'a str, dialect: Dialect) -> Result<Option<ast::Value<'a>>, 
 /// The text with other letters of the same length where an escape is half of
 /// a pair: hosts cut texts anywhere and read such a document, the parser does not.
 fn readable(text: &str) -> Cow<'_, str> {
+    // Most of these files are long, and few have an escape.
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
     let bytes = text.as_bytes();
     let escape = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
@@ -53,16 +57,19 @@ fn readable(text: &str) -> Cow<'_, str> {
     };
     let (mut out, mut at, mut done) = (String::new(), 0, 0);
     while at < bytes.len() {
-        at += match (bytes[at], escape(at)) {
-            (b'\\', Some(0xD800..0xDC00)) if matches!(escape(at + 6), Some(0xDC00..0xE000)) => 12,
-            (b'\\', Some(0xD800..0xE000)) => {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        at += match escape(at) {
+            Some(0xD800..0xDC00) if matches!(escape(at + 6), Some(0xDC00..0xE000)) => 12,
+            Some(0xD800..0xE000) => {
                 out.push_str(&text[done..at]);
                 out.push_str("\\ufffd");
                 done = at + 6;
                 6
             }
-            (b'\\', _) => 2,
-            _ => 1,
+            _ => 2,
         };
     }
     if done == 0 {
