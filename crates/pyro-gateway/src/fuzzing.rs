@@ -85,7 +85,7 @@ pub fn masked_reply(bytes: &[u8]) {
     let secret = Secret {
         name: "TOKEN".to_owned(),
         placeholder: b"pyro-placeholder-0123456789".to_vec(),
-        value: b"XXYXXXZW".to_vec(),
+        value: b"QQRQQQSW".to_vec(),
     };
     let forms = Forms::new(std::slice::from_ref(&secret));
     let whole = forms.whole(bytes);
