@@ -187,7 +187,7 @@ pub trait Machine: Send {
         let code = self.confined_mut().wait(timeout)?;
         Some(Ended {
             code,
-            stderr: self.confined().stderr.tail().trim().to_owned(),
+            stderr: self.confined().stderr.last_words().trim().to_owned(),
         })
     }
 

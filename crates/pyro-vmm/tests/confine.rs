@@ -55,8 +55,7 @@ fn it_sees_its_own_files_only_and_is_nobody() {
         "{}",
         confined.stderr.tail()
     );
-    std::thread::sleep(Duration::from_millis(50));
-    let seen = confined.stderr.tail();
+    let seen = confined.stderr.last_words();
     let line = |start: &str| {
         seen.lines()
             .find(|line| line.starts_with(start))

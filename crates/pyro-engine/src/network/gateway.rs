@@ -146,7 +146,7 @@ impl Gateway {
             Ok(Word::Failed(reason)) => Err(blocked(&reason)),
             _ => {
                 let code = confined.kill();
-                let stderr = confined.stderr.tail();
+                let stderr = confined.stderr.last_words();
                 let last = stderr.lines().last().unwrap_or("it said nothing");
                 Err(failed(&format!("the gateway ended with {code}: {last}")))
             }

@@ -243,8 +243,6 @@ pub(super) fn explain(confined: &mut Confined, during: &'static str, error: VmmE
     let Some(code) = confined.wait(Duration::from_secs(1)) else {
         return error;
     };
-    // The threads that follow its output may be a moment behind.
-    std::thread::sleep(Duration::from_millis(20));
-    let words = [confined.stderr.tail(), confined.stdout.tail()].join("\n");
+    let words = [confined.stderr.last_words(), confined.stdout.last_words()].join("\n");
     VmmError::ended(NAME, during, code, &words)
 }
