@@ -30,6 +30,9 @@ pub const BLOCK_BYTES: usize = 512;
 pub const MAX_NAME_BYTES: usize = 4096;
 /// Longest run of PAX records before one member, in bytes.
 pub const MAX_PAX_BYTES: u64 = 512 * 1024;
+/// Longest headers before one member, with what they hold, in bytes: two full
+/// runs of PAX records, and GNU's long names.
+pub const MAX_HEADERS_BYTES: u64 = 2 * MAX_PAX_BYTES + 64 * 1024;
 /// Most pieces of one sparse file.
 pub const MAX_PIECES: usize = 16 * 1024;
 

@@ -11,7 +11,9 @@
 use super::header::Header;
 use super::pax::{Records, decimal};
 use super::sparse::{Map, Piece, old_block, old_header};
-use super::{BLOCK_BYTES, MAX_NAME_BYTES, MAX_PAX_BYTES, padding, refused};
+use super::{
+    BLOCK_BYTES, MAX_HEADERS_BYTES, MAX_NAME_BYTES, MAX_PAX_BYTES, MAX_PIECES, padding, refused,
+};
 use std::io::{self, Read};
 
 /// What a member is.
@@ -130,6 +132,7 @@ impl<R: Read> Reader<R> {
         self.pad = 0;
         let mut records = Records::default();
         let (mut name, mut link) = (None, None);
+        let mut headers_bytes = 0;
         loop {
             // An archive that was cut at a member's border lacks its end only.
             let Some(header) = self.block()?.map(Header::parse).transpose()?.flatten() else {
@@ -137,6 +140,15 @@ impl<R: Read> Reader<R> {
             };
             let size = header.size()?;
             let longest = MAX_NAME_BYTES as u64 + 1;
+            if matches!(header.letter(), b'g' | b'x' | b'L' | b'K') {
+                // Each is bounded by itself; without this their number is not.
+                headers_bytes += BLOCK_BYTES as u64 + size.min(MAX_HEADERS_BYTES);
+                if headers_bytes > MAX_HEADERS_BYTES {
+                    return Err(refused(format!(
+                        "the headers before one member have over {MAX_HEADERS_BYTES} bytes"
+                    )));
+                }
+            }
             match header.letter() {
                 b'g' => {
                     self.body(size, MAX_PAX_BYTES)?;
@@ -183,7 +195,12 @@ impl<R: Read> Reader<R> {
         if header.letter() == b'S' {
             let mut map = Map::default();
             let (whole, mut more) = old_header(&header.block, &mut map)?;
+            let mut blocks = 0;
             while more {
+                blocks += 1;
+                if blocks > MAX_PIECES {
+                    return Err(refused("a sparse map does not end"));
+                }
                 more = old_block(&self.more()?, &mut map)?;
             }
             (size, self.map) = (whole, map);

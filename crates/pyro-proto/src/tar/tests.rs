@@ -3,7 +3,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::io::Write;
+use std::io::{Read, Write};
 
 fn all(bytes: &[u8]) -> io::Result<Vec<(Member, Vec<u8>)>> {
     let mut reader = Reader::new(bytes);
@@ -162,4 +162,57 @@ fn archives_of_gnu_tar_are_read() {
         assert_eq!(&found[4].1[100_000..100_003], b"mid", "{format}");
         assert_eq!(found[5].1, format!("{long}\n").as_bytes());
     }
+}
+
+/// The same blocks over and over, as far as the reader wants.
+struct Repeated(Vec<u8>, usize);
+
+impl io::Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.0[self.1 % self.0.len()..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.1 += count;
+        Ok(count)
+    }
+}
+
+#[test]
+fn headers_without_an_end_are_refused() {
+    let header = |letter, bytes: &[u8]| {
+        let mut writer = Writer::new(Vec::new());
+        let size = bytes.len() as u64;
+        let member = NewMember {
+            name: b"n",
+            letter,
+            size,
+            ..NewMember::default()
+        };
+        writer.start(&member).unwrap();
+        writer.get().write_all(bytes).unwrap();
+        let mut whole = writer.finish().unwrap();
+        whole.truncate(whole.len() - 2 * BLOCK_BYTES);
+        whole
+    };
+    let mut records = Vec::new();
+    pax::append(&mut records, "SCHILY.xattr.user.a", &[b'v'; 4000]);
+    for (letter, bytes) in [
+        (b'g', &b""[..]),
+        (b'x', &records),
+        (b'L', b"name"),
+        (b'K', b"link"),
+    ] {
+        let input = Repeated(header(letter, bytes), 0);
+        let error = Reader::new(input.take(64 << 20)).next_member().unwrap_err();
+        assert!(error.to_string().contains("headers before"), "{error}");
+    }
+    // A map of GNU's old form whose blocks are empty, with more to come.
+    let mut block = header(b'S', b"");
+    (block[482], block[483]) = (1, b'0');
+    block[504] = 1;
+    let sum = header::checksum(block.first_chunk().unwrap());
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let input = Repeated(block, 0).take(64 << 20);
+    let error = Reader::new(input).next_member().unwrap_err();
+    assert!(error.to_string().contains("does not end"), "{error}");
 }
