@@ -32,6 +32,7 @@ pub mod prepare;
 pub mod project;
 pub mod prune;
 pub mod redact;
+mod spool;
 pub mod start;
 mod turn;
 pub mod vms;

@@ -3,19 +3,32 @@
 //! Owns: what each member may become; the archive is read twice, once for
 //! the names and once for the contents, and nothing of it ever becomes a path
 //! of the host. Refuses: devices and FIFOs unless it is to be a disk, names that leave the tree, a way
-//! through a link, a hard link to nothing.
+//! through a link, a hard link to nothing, and more than there is room for,
+//! which is looked at member by member while it comes.
+//!
+//! ```text
+//!   a tar          --> names --> tree
+//!   compressed one --> names --> tree     what was read goes into a spool, and
+//!                        `-----> spool    is what the contents are read from
+//! ```
 
-use super::tree::{Attributes, File as Inode, Meta, Node, Special, Tree, clean};
+use super::tree::{Attributes, File as Inode, MAX_ENTRIES, Meta, Node, Special, Tree, clean};
 use super::{Contents, Fill};
 use crate::error::{Error, Result};
+use crate::events::Cancel;
+use crate::spool::{Room, Spool, carried, go_on};
 use pyro_proto::tar::{Kind, Member, Piece, Reader};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// An archive that was looked at.
 pub struct Archive {
     tar: File,
+    /// Of the file, up to the archive's end and little more.
+    tar_bytes: u64,
     path: PathBuf,
     tree: Tree,
     kept: Kept,
@@ -34,16 +47,55 @@ impl Archive {
     /// Looks at every member of `tar`, which came from `path`.
     ///
     /// # Errors
-    /// `bad_archive` naming the member, `io`.
-    pub fn look(tar: File, path: &Path, kept: Kept) -> Result<Self> {
+    /// `bad_archive` naming the member, the room's own, `cancelled`, `io`.
+    pub fn look(tar: File, path: &Path, kept: Kept, room: &Room, cancel: &Cancel) -> Result<Self> {
+        let mut archive = Self::of(tar, path, kept);
+        let watched = Watched::new(archive.again()?, path, room, cancel);
+        let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, watched));
+        archive.names(&mut reader, room)?;
+        archive.tar_bytes = reader.into_rest().into_inner().count;
+        Ok(archive)
+    }
+
+    /// The same of a stream, which is read to its end, and kept in `spool`.
+    /// Its tree is as old as `source`.
+    ///
+    /// # Errors
+    /// As [`Self::look`]; `no_space`.
+    pub fn unpack(
+        stream: &mut dyn Read,
+        spool: Spool<'_>,
+        source: File,
+        path: &Path,
+        room: &Room,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let mut archive = Self::of(source, path, Kept::Seed);
+        let mut watched = Watched::new(stream, path, room, cancel);
+        watched.spool = Some(spool);
+        let mut reader = Reader::new(BufReader::with_capacity(BUFFER_BYTES, watched));
+        archive.names(&mut reader, room)?;
+        let mut watched = reader.into_rest().into_inner();
+        let spool = watched.spool.take();
+        archive.tar_bytes = watched.count;
+        // What follows the end is not kept, but a damaged end is found.
+        io::copy(&mut watched, &mut io::sink()).map_err(|error| archive.broken(error))?;
+        if let Some(spool) = spool {
+            archive.tar = spool.finish()?;
+        }
+        Ok(archive)
+    }
+
+    fn of(tar: File, path: &Path, kept: Kept) -> Self {
         let modified = tar.metadata().and_then(|found| found.modified());
         let since_epoch = modified.ok().and_then(|time| {
             time.duration_since(std::time::SystemTime::UNIX_EPOCH)
                 .ok()
                 .and_then(|time| i64::try_from(time.as_secs()).ok())
         });
-        let mut archive = Self {
+        Self {
             tar,
+            tar_bytes: 0,
             path: path.to_owned(),
             kept,
             tree: Tree::new(Meta {
@@ -51,29 +103,46 @@ impl Archive {
                 owner: (0, 0),
                 mtime: (since_epoch.unwrap_or(0), 0),
             }),
-        };
-        let mut reader = archive.reader()?;
-        while let Some(member) = reader
-            .next_member()
-            .map_err(|error| archive.broken(&error))?
-        {
-            archive
-                .member(&member, &reader)
-                .map_err(|why| archive.refused(&member, &why))?;
         }
-        Ok(archive)
     }
 
-    fn reader(&self) -> Result<Reader<BufReader<File>>> {
-        let failed = Error::io("read", &self.path);
+    fn names<R: Read>(&mut self, reader: &mut Reader<R>, room: &Room) -> Result<()> {
+        let mut members = 0;
+        while let Some(member) = reader.next_member().map_err(|error| self.broken(error))? {
+            members += 1;
+            let few = || format!("there are over {MAX_ENTRIES} members");
+            (members <= MAX_ENTRIES)
+                .then_some(())
+                .ok_or_else(few)
+                .and_then(|()| self.member(&member, reader))
+                .map_err(|why| self.refused(&member, &why))?;
+            if self.tree.data_bytes() > room.bytes {
+                return Err(room.exceeded(&self.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The plain tar, and how much of it is the archive.
+    #[must_use]
+    pub fn into_tar(self) -> (File, u64) {
+        (self.tar, self.tar_bytes)
+    }
+
+    /// The tar, from its beginning.
+    fn again(&self) -> Result<File> {
         let opened = self.tar.try_clone().and_then(|mut tar| {
             tar.rewind()?;
-            Ok(Reader::new(BufReader::with_capacity(256 << 10, tar)))
+            Ok(tar)
         });
-        opened.map_err(failed)
+        opened.map_err(Error::io("read", &self.path))
     }
 
-    fn broken(&self, error: &std::io::Error) -> Error {
+    fn broken(&self, error: io::Error) -> Error {
+        let error = match carried(error) {
+            Ok(error) => return error,
+            Err(error) => error,
+        };
         Error::invalid(
             "bad_archive",
             format!("cannot read {}: {error}", self.path.display()),
@@ -128,7 +197,7 @@ impl Archive {
             },
             Kind::File => {
                 let file = Inode::new(meta, member.size, reader.map());
-                Node::File(self.tree.add_file(file))
+                Node::File(self.tree.add_file(file)?)
             }
             Kind::Other(letter) if self.kept == Kept::Disk => {
                 Node::Special(meta, special(*letter, member.device)?)
@@ -145,7 +214,7 @@ impl Archive {
                 Kind::HardLink(target) => self.tree.attributes(&clean(target)?).to_vec(),
                 _ => attributes(&member.attributes)?,
             };
-            self.tree.set_attributes(&path, attributes);
+            self.tree.set_attributes(&path, attributes)?;
         }
         Ok(())
     }
@@ -179,9 +248,10 @@ impl Contents for Archive {
 
     fn each(&mut self, fill: &mut Fill<'_>) -> Result<()> {
         let used = self.tree.used_files();
-        let mut reader = self.reader()?;
+        let tar = BufReader::with_capacity(BUFFER_BYTES, self.again()?);
+        let mut reader = Reader::new(tar);
         let mut number = 0;
-        while let Some(member) = reader.next_member().map_err(|error| self.broken(&error))? {
+        while let Some(member) = reader.next_member().map_err(|error| self.broken(error))? {
             if member.kind != Kind::File {
                 continue;
             }
@@ -208,6 +278,52 @@ fn changed(path: &Path) -> Error {
         format!("{} changed while it was read", path.display()),
     )
     .hint("try again when nothing writes there")
+}
+
+/// What an archive is read from: it may be hostile, or have no end.
+struct Watched<'a, R> {
+    input: R,
+    path: &'a Path,
+    room: &'a Room,
+    cancel: &'a Cancel,
+    /// Gets what is read.
+    spool: Option<Spool<'a>>,
+    /// What was read.
+    count: u64,
+}
+
+impl<'a, R> Watched<'a, R> {
+    fn new(input: R, path: &'a Path, room: &'a Room, cancel: &'a Cancel) -> Self {
+        Self {
+            input,
+            path,
+            room,
+            cancel,
+            spool: None,
+            count: 0,
+        }
+    }
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let going_on = || go_on(self.cancel, "reading", self.path).map_err(io::Error::other);
+        going_on()?;
+        // A decoder has its own words for it when its input was cancelled.
+        let count = self
+            .input
+            .read(buffer)
+            .map_err(|error| going_on().err().unwrap_or(error))?;
+        self.count = self.count.saturating_add(count as u64);
+        let exceeded = self.count > self.room.archive_bytes();
+        match &mut self.spool {
+            Some(spool) => spool.take(&buffer[..count]),
+            None if exceeded => Err(self.room.exceeded(self.path)),
+            None => Ok(()),
+        }
+        .map_err(io::Error::other)?;
+        Ok(count)
+    }
 }
 
 /// A member's data in whole blocks: what lies between its pieces reads as zeros.

@@ -22,7 +22,9 @@ mod odd_names;
 
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink, Meter};
+use crate::spool::{LOOK_BYTES, go_on};
 use crate::start::BASELINE_DRIVE_BYTES;
+use crate::start::disk_copy::{ROOM, leave_room};
 use mkext4::{
     FsBuilder, InodeCount, InodeHandle, Options, ROOT, RegionSink, SparseSeg, SpecialKind,
 };
@@ -116,6 +118,10 @@ pub fn write(
     cancel: &Cancel,
 ) -> Result<Written> {
     let planned = Plan::new(contents.tree(), shape, path)?;
+    let folder = path.parent().unwrap_or(path);
+    if planned.bytes_stored > LOOK_BYTES {
+        leave_room(file, planned.bytes_stored, folder, "the image")?;
+    }
     file.set_len(planned.layout.image_len())
         .map_err(Error::io("size", path))?;
     let mut sink = Sink { file };
@@ -127,20 +133,18 @@ pub fn write(
     let mut digests = vec![None; files];
     let mut meter = Meter::new(shape.doing, Some(planned.bytes_stored), events);
     contents.each(&mut |number, reader| {
-        if cancel.is_cancelled() {
-            return Err(Error::runtime(
-                "cancelled",
-                format!("cancelled while writing {}", path.display()),
-            ));
-        }
+        let wanted = || go_on(cancel, "writing", path);
+        wanted()?;
         let mut hashed = Hashed {
             reader,
             hash: Sha256::new(),
             bytes: 0,
             failed: None,
+            cancel,
         };
         if let Some(handle) = planned.fillable.get(&number) {
             let filled = writer.fill(*handle, &mut hashed);
+            wanted()?;
             if let Some(error) = hashed.failed {
                 return Err(Error::runtime("source_io", error.to_string()));
             }
@@ -151,7 +155,7 @@ pub fn write(
         Ok(())
     })?;
     writer.finish().map_err(|error| failed(error, path))?;
-    planned.odd_names.apply(path)?;
+    planned.odd_names.apply(path, cancel)?;
     if let Some(bytes) = shape.drive_bytes {
         file.set_len(bytes).map_err(Error::io("size", path))?;
     }
@@ -243,6 +247,7 @@ impl Plan {
                         continue;
                     }
                     let file = &tree.files()[*number];
+                    // The tree has seen to it that the sum fits.
                     bytes += file.size;
                     bytes_stored += file.data.iter().map(|piece| piece.length).sum::<u64>();
                     let own = meta(file.meta);
@@ -346,7 +351,13 @@ fn estimate(tree: &Tree) -> u64 {
 
 fn failed(error: mkext4::Error, path: &Path) -> Error {
     match error {
-        mkext4::Error::Io(error) => Error::io("write", path)(error),
+        mkext4::Error::Io(error) => {
+            let error = Error::io("write", path)(error);
+            match error.code {
+                "no_space" => error.hint(ROOM),
+                _ => error,
+            }
+        }
         other => Error::runtime(
             "seed_image",
             format!("cannot make the image {}: {other}", path.display()),
@@ -376,10 +387,15 @@ struct Hashed<'a> {
     bytes: u64,
     /// Told apart from a failed write.
     failed: Option<std::io::Error>,
+    /// Looked at in the middle of a file, too: it may be large.
+    cancel: &'a Cancel,
 }
 
 impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(std::io::Error::other("cancelled"));
+        }
         match self.reader.read(buffer) {
             Ok(0) if !buffer.is_empty() => {
                 self.failed = Some(std::io::Error::other("it is shorter than it was"));

@@ -14,11 +14,19 @@
 
 use super::tree::Meta;
 use crate::error::{Error, Result};
+use crate::events::Cancel;
+use crate::spool::go_on;
 use crate::start::e2fs_tool;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
+
+/// Most of debugfs' complaints that are read: the first one is told.
+const MOST_WORDS_BYTES: u64 = 64 << 10;
+/// How often one looks whether it is done.
+const POLL: Duration = Duration::from_millis(5);
 
 /// All of one image.
 pub struct OddNames {
@@ -60,8 +68,9 @@ impl OddNames {
     /// Finishes the image at `path`.
     ///
     /// # Errors
-    /// `bad_source` for a name that cannot be told to debugfs, `e2fsprogs`.
-    pub fn apply(&self, image: &Path) -> Result<()> {
+    /// `bad_source` for a name that cannot be told to debugfs, `e2fsprogs`,
+    /// `cancelled`: there may be very many of them.
+    pub fn apply(&self, image: &Path, cancel: &Cancel) -> Result<()> {
         if self.renames.is_empty() && self.links.is_empty() {
             return Ok(());
         }
@@ -81,15 +90,34 @@ impl OddNames {
         let mut child = tool.spawn().map_err(|error| failed(error.to_string()))?;
         let mut stdin = child.stdin.take();
         let fed = std::thread::spawn(move || stdin.as_mut().map(|pipe| pipe.write_all(&script)));
-        let output = child
-            .wait_with_output()
-            .map_err(|error| failed(error.to_string()))?;
+        let mut stderr = child.stderr.take();
+        let heard = std::thread::spawn(move || {
+            let mut words = Vec::new();
+            let pipe = stderr.as_mut();
+            let _ = pipe.map(|pipe| pipe.take(MOST_WORDS_BYTES).read_to_end(&mut words));
+            words
+        });
+        let status = loop {
+            let waited = child
+                .try_wait()
+                .map_err(|error| failed(error.to_string()))?;
+            if let Some(status) = waited {
+                break status;
+            }
+            if let Err(error) = go_on(cancel, "naming files in", image) {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+            std::thread::sleep(POLL);
+        };
         let written = fed.join().ok().flatten();
         // Its exit code says nothing; any word after the banner is an error.
-        let words = String::from_utf8_lossy(&output.stderr);
+        let words = heard.join().unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
         let complaint = words.lines().skip(1).find(|line| !line.trim().is_empty());
         match (complaint, written) {
-            (None, Some(Ok(()))) if output.status.success() => Ok(()),
+            (None, Some(Ok(()))) if status.success() => Ok(()),
             (complaint, _) => Err(failed(complaint.unwrap_or("it ended early").to_owned())),
         }
     }

@@ -1,7 +1,8 @@
 //! A tree as it will be in an image: names and what they are, no contents.
 //!
 //! Owns: what may lie where. Refuses: names that leave the tree, a way
-//! through anything but folders, one kind of thing in place of another.
+//! through anything but folders, one kind of thing in place of another, and
+//! more of any of them than the bounds below.
 //! Pure; directories and archives both become one of these.
 
 use pyro_proto::tar::{Map, Piece};
@@ -15,6 +16,13 @@ const MAX_PART_BYTES: usize = 255;
 const MAX_PATH_BYTES: usize = 4095;
 /// ext4's block.
 const BLOCK_BYTES: u64 = 4096;
+/// ext4's largest file, holes included: it numbers blocks with 32 bits.
+pub const MAX_FILE_BYTES: u64 = u32::MAX as u64 * BLOCK_BYTES;
+/// Most bytes of all files, holes included: what a sum of them has room for.
+const MAX_SIZES_BYTES: u64 = i64::MAX as u64;
+/// Most memory for names, targets, attributes and maps: 256 bytes for each of
+/// the most names.
+pub const MAX_HELD_BYTES: usize = 1 << 30;
 
 /// Extended attributes by name.
 pub type Attributes = Vec<(String, Vec<u8>)>;
@@ -98,6 +106,9 @@ pub struct Tree {
     files: Vec<File>,
     /// By path, the tree's own by an empty one.
     attributes: BTreeMap<Vec<u8>, Attributes>,
+    data_bytes: u64,
+    sizes_bytes: u64,
+    held_bytes: usize,
 }
 
 impl Tree {
@@ -107,7 +118,27 @@ impl Tree {
             nodes: BTreeMap::new(),
             files: Vec::new(),
             attributes: BTreeMap::new(),
+            data_bytes: 0,
+            sizes_bytes: 0,
+            held_bytes: 0,
         }
+    }
+
+    /// What the data of all files takes in whole blocks, also of those whose
+    /// name has gone to another.
+    pub fn data_bytes(&self) -> u64 {
+        self.data_bytes
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), String> {
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        if self.held_bytes > MAX_HELD_BYTES {
+            return Err(format!(
+                "all names, targets and maps together take over {} MiB",
+                MAX_HELD_BYTES >> 20
+            ));
+        }
+        Ok(())
     }
 
     pub fn nodes(&self) -> impl Iterator<Item = (&[u8], &Node)> {
@@ -144,19 +175,43 @@ impl Tree {
         self.attributes.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// In place of those it had.
-    pub fn set_attributes(&mut self, path: &[u8], attributes: Attributes) {
+    /// In place of those it had. The error says why not.
+    pub fn set_attributes(&mut self, path: &[u8], attributes: Attributes) -> Result<(), String> {
         if attributes.is_empty() {
             self.attributes.remove(path);
-        } else {
-            self.attributes.insert(path.to_vec(), attributes);
+            return Ok(());
         }
+        let sizes = attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        self.hold(path.len() + sizes.sum::<usize>())?;
+        self.attributes.insert(path.to_vec(), attributes);
+        Ok(())
     }
 
-    /// A file's number, for its names.
-    pub fn add_file(&mut self, file: File) -> usize {
+    /// A file's number, for its names. The error says why not.
+    pub fn add_file(&mut self, file: File) -> Result<usize, String> {
+        if file.size > MAX_FILE_BYTES {
+            return Err(format!(
+                "it has {} bytes, and a file of a workspace has at most {MAX_FILE_BYTES}",
+                file.size
+            ));
+        }
+        self.sizes_bytes = self.sizes_bytes.saturating_add(file.size);
+        if self.sizes_bytes > MAX_SIZES_BYTES {
+            return Err("the files together are larger than any disk, holes included".into());
+        }
+        if self.files.len() >= MAX_ENTRIES {
+            return Err(too_many());
+        }
+        self.hold(file.data.len() * size_of::<Piece>())?;
+        let blocks = file
+            .data
+            .iter()
+            .map(|piece| piece.length.next_multiple_of(BLOCK_BYTES));
+        self.data_bytes = self.data_bytes.saturating_add(blocks.sum());
         self.files.push(file);
-        self.files.len() - 1
+        Ok(self.files.len() - 1)
     }
 
     /// Puts a node at a clean path; folders on the way are made where they
@@ -172,9 +227,6 @@ impl Tree {
             return Err(format!(
                 "a part of its name has over {MAX_PART_BYTES} bytes"
             ));
-        }
-        if self.nodes.len() >= MAX_ENTRIES {
-            return Err(format!("there are over {MAX_ENTRIES} entries"));
         }
         let parent = path
             .iter()
@@ -197,6 +249,19 @@ impl Tree {
         if !fits {
             return Err("an earlier entry of that name is of another kind".into());
         }
+        self.insert(path, node)
+    }
+
+    fn insert(&mut self, path: &[u8], node: Node) -> Result<(), String> {
+        if let Node::Symlink(_, target) = &node {
+            self.hold(target.len())?;
+        }
+        if !self.nodes.contains_key(path) {
+            if self.nodes.len() >= MAX_ENTRIES {
+                return Err(too_many());
+            }
+            self.hold(path.len())?;
+        }
         self.nodes.insert(path.to_vec(), node);
         Ok(())
     }
@@ -216,13 +281,16 @@ impl Tree {
                         owner: (0, 0),
                         mtime: self.root.mtime,
                     };
-                    self.nodes
-                        .insert(path[..at].to_vec(), Node::Folder(implied));
+                    self.insert(&path[..at], Node::Folder(implied))?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn too_many() -> String {
+    format!("there are over {MAX_ENTRIES} entries")
 }
 
 /// A name of an archive as a path of the tree: `./` and doubled slashes go;
@@ -258,7 +326,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let mut tree = Tree::new(META);
-        let file = tree.add_file(File::new(META, 3, &Map::whole(3)));
+        let file = tree.add_file(File::new(META, 3, &Map::whole(3))).unwrap();
         tree.put(b"a/b/f", Node::File(file)).unwrap();
         assert_eq!(tree.len(), 3);
         tree.put(b"a/l", Node::Symlink(META, b"/etc".to_vec()))
@@ -274,9 +342,45 @@ mod tests {
             assert!(tree.put(path, node).is_err(), "{path:?}");
         }
         // A later file takes an earlier one's place.
-        let other = tree.add_file(File::new(META, 4, &Map::whole(4)));
+        let other = tree.add_file(File::new(META, 4, &Map::whole(4))).unwrap();
         tree.put(b"a/b/f", Node::File(other)).unwrap();
         assert_eq!(tree.used_files(), [false, true]);
+    }
+
+    #[test]
+    fn sizes_that_no_file_system_shows_are_refused() {
+        let sparse = |size| {
+            let mut map = Map::default();
+            let (offset, length) = (size - 1, 1);
+            map.push(Piece { offset, length }).unwrap();
+            File::new(META, size, &map)
+        };
+        let mut tree = Tree::new(META);
+        // A tebibyte of holes with a byte of data is a block.
+        tree.add_file(sparse(1 << 40)).unwrap();
+        assert_eq!(tree.data_bytes(), BLOCK_BYTES);
+        tree.add_file(sparse(MAX_FILE_BYTES)).unwrap();
+        for size in [MAX_FILE_BYTES + 1, i64::MAX as u64] {
+            assert!(tree.add_file(sparse(size)).unwrap_err().contains("at most"));
+        }
+        let why = (0..1_000_000).find_map(|_| tree.add_file(sparse(MAX_FILE_BYTES)).err());
+        assert!(why.unwrap().contains("larger than any disk"));
+    }
+
+    #[test]
+    fn names_take_no_more_memory_than_they_may() {
+        // Each name brings a hundred folders that the archive does not have.
+        let mut tree = Tree::new(META);
+        let room = 3 << 20;
+        tree.held_bytes = MAX_HELD_BYTES - room;
+        let why = (0..1_000_000).find_map(|number| {
+            let path = format!("{number:07}{}", format!("/{}", "n".repeat(39)).repeat(100));
+            tree.put(path.as_bytes(), Node::Folder(META)).err()
+        });
+        assert!(why.unwrap().contains("MiB"));
+        assert!(tree.held_bytes >= MAX_HELD_BYTES);
+        let held: usize = tree.nodes.keys().map(Vec::len).sum();
+        assert!(held > room / 2 && held <= room, "{held}");
     }
 
     #[test]

@@ -16,7 +16,9 @@ const SPARE_BYTES: u64 = 64 << 20;
 /// Copied between two calls of `step`: some milliseconds.
 const PIECE_BYTES: u64 = 4 << 20;
 
-const ROOM: &str = "delete snapshots or workspaces that nobody needs, or free some space there";
+/// The next step where there is no room.
+pub(crate) const ROOM: &str =
+    "delete snapshots or workspaces that nobody needs, or free some space there";
 
 /// Has what the host has not written of `from` written, where a copy will
 /// share its blocks: there sharing waits for it, and the guest need not.
@@ -81,20 +83,12 @@ fn fill(
         return Ok(());
     }
     let total = metadata.blocks() * 512;
-    let free = rustix::fs::fstatvfs(to).map_err(|error| failed(error.into()))?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
-    if free < total.saturating_add(SPARE_BYTES) {
-        return Err(Error::runtime(
-            "no_space",
-            format!(
-                "a copy of the disk takes {} MiB, and {} has {} MiB free",
-                (total >> 20) + 1,
-                path.parent().unwrap_or(path).display(),
-                free >> 20
-            ),
-        )
-        .hint(ROOM));
-    }
+    leave_room(
+        to,
+        total,
+        path.parent().unwrap_or(path),
+        "a copy of the disk",
+    )?;
     let mut done = 0;
     let mut offset = 0;
     while let Some((start, end)) = next_data(from, offset, metadata.len()).map_err(failed)? {
@@ -102,6 +96,31 @@ fn fill(
         copy_range(from, to, start, offset).map_err(failed)?;
         done += offset - start;
         step(done, total)?;
+    }
+    Ok(())
+}
+
+/// Whether `bytes` more fit the file system of `to`, which is in `folder`, with
+/// room left for the machines that run.
+///
+/// # Errors
+/// `no_space` naming `what` and `folder`, `io`.
+pub(crate) fn leave_room(to: &File, bytes: u64, folder: &Path, what: &str) -> Result<()> {
+    let free = rustix::fs::fstatvfs(to)
+        .map_err(|error| Error::io("look for room in", folder)(error.into()))?;
+    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    if free < bytes.saturating_add(SPARE_BYTES) {
+        return Err(Error::runtime(
+            "no_space",
+            format!(
+                "{what} takes {} MiB, and {} has {} MiB free, {} of them for guests that run",
+                (bytes >> 20) + 1,
+                folder.display(),
+                free >> 20,
+                SPARE_BYTES >> 20
+            ),
+        )
+        .hint(ROOM));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{Shape, write};
 use crate::host_paths::Output;
+use crate::spool::Room;
 use crate::workspaces::Workspaces;
 use crate::workspaces::files::export::warn;
 use crate::workspaces::files::new_file::NewFile;
@@ -63,7 +64,8 @@ impl Workspaces {
         let skipped = self.pack(stopped, &tar, parent, events, cancel)?;
         phase(events, stopped, "write");
         let scratch = stopped.folder.scratch();
-        let mut archive = Archive::look(tar, &scratch, Kept::Disk).map_err(refused)?;
+        let mut archive =
+            Archive::look(tar, &scratch, Kept::Disk, &room(), cancel).map_err(refused)?;
         // It may hold what only its owner should read.
         let new = NewFile::beside(output, 0o600)?;
         let shape = Shape::disk(stopped.record.spec.disk_mib << 20);
@@ -122,6 +124,16 @@ fn phase(events: &dyn EventSink, stopped: &Stopped, name: &'static str) {
         name,
         fields: vec![("workspace_id", stopped.folder.id.clone())],
     });
+}
+
+/// What an image may hold.
+pub(super) fn room() -> Room {
+    Room {
+        bytes: MAX_ARCHIVE_BYTES,
+        of: "a disk".into(),
+        code: "seed_too_large",
+        hint: String::new(),
+    }
 }
 
 /// What a seed's code says of its source is about the disk here.

@@ -46,7 +46,13 @@ fn image(folder: &Path, tar: Vec<u8>) -> Result<std::path::PathBuf> {
     let mut file = tempfile::tempfile_in(folder).unwrap();
     file.write_all(&tar).unwrap();
     file.rewind().unwrap();
-    let mut archive = Archive::look(file, Path::new("disk"), Kept::Disk)?;
+    let mut archive = Archive::look(
+        file,
+        Path::new("disk"),
+        Kept::Disk,
+        &super::export::room(),
+        &Cancel::default(),
+    )?;
     let path = folder.join("image");
     let file = std::fs::File::options()
         .read(true)

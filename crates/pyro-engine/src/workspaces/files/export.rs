@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 use crate::events::{Cancel, Event, EventSink, Meter};
 use crate::guest::files::asks;
 use crate::host_paths::{Output, exists, is_in_git};
+use crate::spool::LOOK_BYTES;
+use crate::start::disk_copy::leave_room;
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
 use crate::workspaces::secrets::FoundSecrets;
@@ -81,8 +83,15 @@ impl Workspaces {
                 .and_then(|()| archive.rewind())
                 .map_err(Error::io("write below", parent))?;
             let mut meter = Meter::new("receiving", None, events);
+            let (mut received, mut look_at) = (0, LOOK_BYTES);
             asks::get(link, &request, MAX_ARCHIVE_BYTES, |bytes| {
                 meter.add(bytes.len() as u64);
+                received += bytes.len() as u64;
+                if received > look_at {
+                    let what = "the next part of what the guest sends";
+                    leave_room(&archive, LOOK_BYTES, parent, what)?;
+                    look_at = received + LOOK_BYTES;
+                }
                 archive
                     .write_all(bytes)
                     .map_err(Error::io("write below", parent))
@@ -92,7 +101,7 @@ impl Workspaces {
         let staging = Staging::beside(parent)?;
         let whole = staging.path().join("content");
         std::fs::create_dir(&whole).map_err(Error::io("create", &whole))?;
-        let unpacked = unpack::unpack(&mut archive, &whole, self.host.takes_git())?;
+        let unpacked = unpack::unpack(&mut archive, &whole, self.host.takes_git(), cancel)?;
         let made = match packed.kind {
             FileKind::Directory => whole,
             _ => only_member(&whole)?,

@@ -12,6 +12,7 @@ pub(super) mod diff;
 pub(super) mod export;
 mod list;
 pub(super) mod new_file;
+mod pack;
 mod patch;
 pub mod payloads;
 mod read;

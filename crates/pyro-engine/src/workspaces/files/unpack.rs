@@ -10,7 +10,9 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::events::Cancel;
 use crate::host_paths::is_in_git;
+use crate::spool::{carried, go_on};
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{Read, Seek};
@@ -23,6 +25,8 @@ use tar::EntryType;
 const MAX_MEMBERS: u64 = 2_000_000;
 /// Most bytes of a name or of a block of attributes.
 const MAX_NAME_BYTES: u64 = 64 << 10;
+/// Most bytes of all links' names and targets, which wait in memory.
+const MAX_LINKS_BYTES: usize = 256 << 20;
 
 /// What came out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,18 +54,26 @@ fn refused(why: impl std::fmt::Display) -> Error {
 /// when somebody looks at the folder with git.
 ///
 /// # Errors
-/// `guest_reply` for what is refused; `no_space`, `io` naming the path.
-pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unpacked> {
-    look(archive)?;
+/// `guest_reply` for what is refused; `no_space`, `io` naming the path;
+/// `cancelled`.
+pub(super) fn unpack(
+    archive: &mut File,
+    folder: &Path,
+    git: bool,
+    cancel: &Cancel,
+) -> Result<Unpacked> {
+    look(archive, folder, cancel)?;
     archive
         .rewind()
         .map_err(Error::io("read the archive for", folder))?;
     let mut done = Unpacked::default();
     let mut links = BTreeMap::new();
+    let mut links_bytes = 0;
     let mut folders = Vec::new();
     let mut archive = tar::Archive::new(archive);
     for entry in archive.entries().map_err(refused)? {
-        let mut entry = entry.map_err(refused)?;
+        go_on(cancel, "unpacking into", folder)?;
+        let entry = entry.map_err(refused)?;
         let name = safe(&entry.path_bytes())?;
         if !git && is_in_git(&name) {
             done.left_out += 1;
@@ -80,6 +92,10 @@ pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unp
                     .link_name_bytes()
                     .ok_or_else(|| refused("a link without a target"))?;
                 let target = PathBuf::from(std::ffi::OsStr::from_bytes(&target));
+                links_bytes += name.as_os_str().len() + target.as_os_str().len();
+                if links_bytes > MAX_LINKS_BYTES {
+                    return Err(refused("links of too many bytes"));
+                }
                 done.links_out += u64::from(leads_out(&name, &target));
                 if links.insert(path, target).is_some() {
                     return Err(refused("a name that occurs twice"));
@@ -87,7 +103,7 @@ pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unp
             }
             // `look` has let nothing else pass.
             _ => {
-                done.bytes_written += file(&mut entry, &path, mode)?;
+                done.bytes_written += file(entry, &path, mode, cancel)?;
             }
         }
         done.entry_count += 1;
@@ -102,10 +118,11 @@ pub(super) fn unpack(archive: &mut File, folder: &Path, git: bool) -> Result<Unp
     Ok(done)
 }
 
-fn look(archive: &mut File) -> Result<()> {
+fn look(archive: &mut File, folder: &Path, cancel: &Cancel) -> Result<()> {
     let mut members = 0;
     let mut archive = tar::Archive::new(archive);
     for entry in archive.entries().map_err(refused)?.raw(true) {
+        go_on(cancel, "looking at what goes into", folder)?;
         let entry = entry.map_err(refused)?;
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Directory | EntryType::Symlink => members += 1,
@@ -146,17 +163,37 @@ fn safe(name: &[u8]) -> Result<PathBuf> {
     Ok(path.components().collect())
 }
 
-fn file(entry: &mut impl Read, path: &Path, mode: u32) -> Result<u64> {
+fn file(entry: impl Read, path: &Path, mode: u32, cancel: &Cancel) -> Result<u64> {
     let mut file = File::options()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(Error::io("create", path))?;
-    let count = std::io::copy(entry, &mut file).map_err(Error::io("write", path))?;
+    let mut until = Until {
+        entry,
+        path,
+        cancel,
+    };
+    let count = std::io::copy(&mut until, &mut file)
+        .map_err(|error| carried(error).unwrap_or_else(Error::io("write", path)))?;
     file.set_permissions(Permissions::from_mode(mode))
         .map_err(Error::io("set the mode of", path))?;
     Ok(count)
+}
+
+/// A member's data until nobody wants it any more.
+struct Until<'a, R> {
+    entry: R,
+    path: &'a Path,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Until<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        go_on(self.cancel, "writing", self.path).map_err(std::io::Error::other)?;
+        self.entry.read(buffer)
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +223,12 @@ mod tests {
         members: &[(&str, EntryType, &str, &str)],
     ) -> (tempfile::TempDir, Result<Unpacked>) {
         let folder = tempfile::tempdir().unwrap();
-        let done = unpack(&mut archive(members), folder.path(), true);
+        let done = unpack(
+            &mut archive(members),
+            folder.path(),
+            true,
+            &Cancel::default(),
+        );
         (folder, done)
     }
 
@@ -242,7 +284,13 @@ mod tests {
             ("d/.gitignore", EntryType::Regular, "", "x"),
         ];
         let folder = tempfile::tempdir().unwrap();
-        let done = unpack(&mut archive(&members), folder.path(), false).unwrap();
+        let done = unpack(
+            &mut archive(&members),
+            folder.path(),
+            false,
+            &Cancel::default(),
+        )
+        .unwrap();
         assert_eq!((done.entry_count, done.left_out), (2, 3));
         let names = std::fs::read_dir(folder.path().join("d")).unwrap();
         let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
@@ -282,6 +330,29 @@ mod tests {
         ]);
         assert!(done.is_err());
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_cancel_ends_it_in_the_middle_of_a_file() {
+        struct Cancelling<'a>(&'a Cancel, usize);
+        impl Read for Cancelling<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.1 += 1;
+                assert!(self.1 < 20, "it is read on");
+                if self.1 == 10 {
+                    self.0.cancel();
+                }
+                Ok(buffer.len())
+            }
+        }
+        let (folder, cancel) = (tempfile::tempdir().unwrap(), Cancel::default());
+        let path = folder.path().join("f");
+        let error = file(Cancelling(&cancel, 0), &path, 0o644, &cancel).unwrap_err();
+        assert_eq!(error.code, "cancelled");
+        let mut archive = archive(&[("d", EntryType::Directory, "", "")]);
+        let error = unpack(&mut archive, folder.path(), true, &cancel).unwrap_err();
+        assert_eq!(error.code, "cancelled");
+        assert!(!folder.path().join("d").exists());
     }
 
     #[test]

@@ -5,9 +5,11 @@
 //! devices (passed over, counted), files that cannot be read (named).
 
 use crate::error::{Error, Result};
+use crate::events::Cancel;
 use crate::ext4_image::tree::{File as Inode, Meta, Node, Tree};
 use crate::ext4_image::{Contents, Fill};
 use crate::host_paths::linkless;
+use crate::spool::go_on;
 use crate::start::disk_copy::next_data;
 use pyro_proto::tar::{Map, Piece};
 use std::collections::HashMap;
@@ -61,12 +63,13 @@ impl From<&Metadata> for Stat {
 /// Looks at everything below `root`.
 ///
 /// # Errors
-/// `source_io` naming the path, `bad_source` when no image can hold it.
-pub fn walk(root: &Path) -> Result<Walked> {
+/// `source_io` naming the path, `bad_source` when no image can hold it,
+/// `cancelled`.
+pub fn walk(root: &Path, cancel: &Cancel) -> Result<Walked> {
     let found = std::fs::symlink_metadata(root).map_err(failed("read", root))?;
     let mut walk = Walk::new(meta(&found, None), None);
     walk.newest = found.ctime();
-    walk.below(root, &mut Vec::new())?;
+    walk.below(root, &mut Vec::new(), cancel)?;
     Ok(walk.finish())
 }
 
@@ -106,20 +109,15 @@ impl Walk {
 
     /// Puts what was found at `path` at a name of the tree.
     pub fn put(&mut self, name: &[u8], path: &Path, node: Node) -> Result<()> {
-        self.tree.put(name, node).map_err(|why| {
-            Error::invalid(
-                "bad_source",
-                format!("{} cannot be in a workspace: {why}", path.display()),
-            )
-            .hint("leave it out of the seed")
-        })
+        self.tree.put(name, node).map_err(|why| unfit(path, &why))
     }
 
     pub fn meta(&self, found: &Metadata) -> Meta {
         meta(found, self.time)
     }
 
-    fn below(&mut self, folder: &Path, name: &mut Vec<u8>) -> Result<()> {
+    fn below(&mut self, folder: &Path, name: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
+        go_on(cancel, "looking at", folder)?;
         let listed = linkless::entries(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = listed.map_err(failed("list", folder))?;
         // The image must not depend on the order of the folder.
@@ -133,13 +131,19 @@ impl Walk {
             name.extend_from_slice(entry.file_name().as_bytes());
             // Beside the open folder: no way is looked up again.
             let found = entry.metadata().map_err(failed("read", &path))?;
-            self.entry(&path, &found, name)?;
+            self.entry(&path, &found, name, cancel)?;
             name.truncate(length);
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, found: &Metadata, name: &mut Vec<u8>) -> Result<()> {
+    fn entry(
+        &mut self,
+        path: &Path,
+        found: &Metadata,
+        name: &mut Vec<u8>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let kind = found.file_type();
         let node = if kind.is_dir() {
             Node::Folder(self.meta(found))
@@ -158,7 +162,7 @@ impl Walk {
         self.newest = self.newest.max(found.ctime());
         self.put(name, path, node)?;
         if kind.is_dir() {
-            self.below(path, name)?;
+            self.below(path, name, cancel)?;
         }
         Ok(())
     }
@@ -175,9 +179,8 @@ impl Walk {
         } else {
             Map::whole(found.len())
         };
-        let number = self
-            .tree
-            .add_file(Inode::new(self.meta(found), found.len(), &map));
+        let inode = Inode::new(self.meta(found), found.len(), &map);
+        let number = self.tree.add_file(inode).map_err(|why| unfit(path, &why))?;
         self.files.push(Found {
             path: path.to_owned(),
             stat,
@@ -203,6 +206,14 @@ fn meta(found: &Metadata, time: Option<(i64, u32)>) -> Meta {
             u32::try_from(found.mtime_nsec()).unwrap_or(0),
         )),
     }
+}
+
+fn unfit(path: &Path, why: &str) -> Error {
+    Error::invalid(
+        "bad_source",
+        format!("{} cannot be in a workspace: {why}", path.display()),
+    )
+    .hint("leave it out of the seed")
 }
 
 pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -273,7 +284,8 @@ impl Contents for Walked {
     }
 }
 
-pub(super) fn changed(path: &Path) -> Error {
+/// A source that somebody writes.
+pub fn changed(path: &Path) -> Error {
     Error::runtime(
         "source_changed",
         format!("{} changed while it was read", path.display()),

@@ -12,7 +12,9 @@
 
 use super::directory::failed;
 use crate::error::Result;
+use crate::events::Cancel;
 use crate::host_paths::linkless;
+use crate::spool::go_on;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -36,8 +38,8 @@ pub struct Seen {
 /// Looks at everything below `root`, and at no link's target.
 ///
 /// # Errors
-/// `source_io` naming the path.
-pub fn look(root: &Path) -> Result<Seen> {
+/// `source_io` naming the path, `cancelled`.
+pub fn look(root: &Path, cancel: &Cancel) -> Result<Seen> {
     let found = std::fs::symlink_metadata(root).map_err(failed("read", root))?;
     let mut top = Vec::new();
     note(&mut top, root.as_os_str().as_bytes(), &found);
@@ -54,9 +56,9 @@ pub fn look(root: &Path) -> Result<Seen> {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
     std::thread::scope(|scope| {
         for _ in 1..threads.min(MOST_THREADS) {
-            scope.spawn(|| work.help());
+            scope.spawn(|| work.help(cancel));
         }
-        work.help();
+        work.help(cancel);
     });
     let state = work
         .state
@@ -98,7 +100,7 @@ impl Work {
     }
 
     /// Looks at folders until none is left, or one cannot be looked at.
-    fn help(&self) {
+    fn help(&self, cancel: &Cancel) {
         loop {
             let state = self.lock();
             let waits = |state: &mut State| state.todo.is_empty() && state.busy > 0;
@@ -111,7 +113,7 @@ impl Work {
             };
             state.busy += 1;
             drop(state);
-            let looked = folder(&path);
+            let looked = go_on(cancel, "looking at", &path).and_then(|()| folder(&path));
             let mut state = self.lock();
             state.busy -= 1;
             match looked {
@@ -187,7 +189,9 @@ mod tests {
     use super::*;
 
     fn print(root: &Path) -> [u8; 32] {
-        look(&root.canonicalize().unwrap()).unwrap().print
+        look(&root.canonicalize().unwrap(), &Cancel::default())
+            .unwrap()
+            .print
     }
 
     #[test]
@@ -215,17 +219,19 @@ mod tests {
         assert_ne!(moved, written);
         std::fs::create_dir(root.join("empty")).unwrap();
         assert_ne!(print(&root), moved);
-        assert!(look(&root).unwrap().newest > 1_600_000_000);
+        assert!(look(&root, &Cancel::default()).unwrap().newest > 1_600_000_000);
     }
 
     #[test]
     fn what_cannot_be_listed_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = look(&dir.path().join("gone")).err().unwrap();
+        let error = look(&dir.path().join("gone"), &Cancel::default())
+            .err()
+            .unwrap();
         assert_eq!(error.code, "source_io");
         let long = dir.path().join("a");
         std::fs::write(&long, "").unwrap();
-        let error = look(&long).err().unwrap();
+        let error = look(&long, &Cancel::default()).err().unwrap();
         assert!(error.message.contains("/a"), "{error}");
     }
 }

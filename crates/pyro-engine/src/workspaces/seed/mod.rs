@@ -16,6 +16,8 @@
 //! Owns: that store. Refuses: counting references: a workspace's own link
 //! keeps its baseline whatever becomes of the store, also after a crash.
 
+#[cfg(test)]
+mod bounds_tests;
 mod directory;
 mod look;
 mod origin;
@@ -25,17 +27,20 @@ mod tests;
 mod tracked;
 #[cfg(test)]
 mod tracked_tests;
+mod zstd_frames;
 
+pub use directory::changed;
 pub use origin::Origin;
 pub use source::{Kind, Source};
 
 use super::unix_now;
 use crate::error::{Error, Result};
 use crate::events::{Cancel, EventSink};
-use crate::ext4_image::archive::{Archive, Kept};
 use crate::ext4_image::{self as image, Contents, Written};
 use crate::layout::{Layout, make_private_dir};
 use crate::project::commit::Commit;
+use crate::spool::Room;
+use crate::start::BASELINE_DRIVE_BYTES;
 use crate::turn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -136,7 +141,7 @@ impl Baselines {
         }
         let (baseline, newest) = match look {
             Look::Directory(path, looked) => {
-                let mut walked = directory::walk(path)?;
+                let mut walked = directory::walk(path, cancel)?;
                 // It may have changed since the look, to what has another print.
                 let newest = looked.newest.max(walked.newest);
                 let written = self.make(&mut walked, events, cancel)?;
@@ -145,8 +150,7 @@ impl Baselines {
                 (Baseline::new(written, skipped.collect()), newest)
             }
             Look::Archive(source, (_, newest)) => {
-                let tar = source.tar(&self.folder)?;
-                let mut archive = Archive::look(tar, &source.path, Kept::Seed)?;
+                let mut archive = source.archive(&self.folder, &room(), cancel)?;
                 let written = self.make(&mut archive, events, cancel)?;
                 (Baseline::new(written, BTreeMap::new()), newest)
             }
@@ -302,7 +306,7 @@ impl<'a> Look<'a> {
             Origin::Manual(source) | Origin::Folder(source) => {
                 let path = &source.path;
                 Ok(match source.kind {
-                    Kind::Directory => Self::Directory(path, look::look(path)?),
+                    Kind::Directory => Self::Directory(path, look::look(path, cancel)?),
                     _ => Self::Archive(source, stat_of(path)?),
                 })
             }
@@ -331,6 +335,18 @@ impl Baseline {
             skipped_kinds: skipped,
             modified: 0,
         }
+    }
+}
+
+/// What a seed may have.
+fn room() -> Room {
+    Room {
+        bytes: BASELINE_DRIVE_BYTES,
+        of: "a seed".into(),
+        code: "seed_too_large",
+        hint:
+            "leave large files out, or bring them in later: sync push, or a download in the guest"
+                .into(),
     }
 }
 

@@ -1,12 +1,16 @@
 //! What a seed or a sync is taken from: a directory or an archive of the host.
 //!
-//! Owns: which paths are accepted, and an archive as a plain tar. Refuses:
-//! reading an archive's members; whoever needs them does.
+//! Owns: which paths are accepted, and what is between an archive and its
+//! plain tar. Refuses: judging its members (ext4_image/archive.rs).
 
+use super::zstd_frames::Frames;
 use crate::error::{Error, Result};
+use crate::events::Cancel;
+use crate::ext4_image::archive::{Archive, Kept};
 use crate::host_paths::{HostPaths, linkless};
+use crate::spool::{Room, Spool};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 const HINT: &str = "name a directory, or a .tar, .tar.gz, .tgz or .tar.zst file of this host";
@@ -61,46 +65,43 @@ impl Source {
         Ok(Self { path, kind })
     }
 
-    /// The archive without its compression, at its beginning; what has to be
-    /// unpacked goes into a nameless file in `folder`.
+    /// The archive, looked at, without its compression; what has to be
+    /// unpacked goes into a nameless file in `folder` while it is looked at.
     ///
     /// # Errors
-    /// `io` naming the archive, `bad_archive` when its compression is damaged.
-    pub fn tar(&self, folder: &Path) -> Result<File> {
+    /// `io` naming the archive, `bad_archive` naming what is wrong with it, the
+    /// room's own, `no_space`, `cancelled`; nothing is left then.
+    pub fn archive(&self, folder: &Path, room: &Room, cancel: &Cancel) -> Result<Archive> {
         let file = linkless::file(&self.path).map_err(Error::io("open", &self.path))?;
-        let input = BufReader::new(&file);
-        match self.kind {
-            Kind::Directory | Kind::Tar => Ok(file),
-            Kind::Gzip => self.unpacked(&mut flate2::bufread::MultiGzDecoder::new(input), folder),
-            Kind::Zstd => self.unpacked(&mut Frames::new(input), folder),
-        }
+        let packed = Packed {
+            file: file.try_clone().map_err(Error::io("read", &self.path))?,
+            cancel,
+        };
+        let packed = BufReader::with_capacity(64 << 10, packed);
+        let stream: &mut dyn Read = match self.kind {
+            Kind::Directory | Kind::Tar => {
+                return Archive::look(file, &self.path, Kept::Seed, room, cancel);
+            }
+            Kind::Gzip => &mut flate2::bufread::MultiGzDecoder::new(packed),
+            Kind::Zstd => &mut Frames::new(packed),
+        };
+        let spool = Spool::new(folder, &self.path, room, cancel)?;
+        Archive::unpack(stream, spool, file, &self.path, room, cancel)
     }
+}
 
-    fn unpacked(&self, input: &mut impl Read, folder: &Path) -> Result<File> {
-        let file = tempfile::tempfile_in(folder).map_err(Error::io("make a file in", folder))?;
-        let mut output = BufWriter::with_capacity(1 << 20, file);
-        let mut buffer = vec![0; 256 << 10];
-        loop {
-            let count = match input.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) => {
-                    return Err(Error::invalid(
-                        "bad_archive",
-                        format!("cannot decompress {}: {error}", self.path.display()),
-                    )
-                    .hint("make the archive anew"));
-                }
-            };
-            output
-                .write_all(&buffer[..count])
-                .map_err(Error::io("unpack into", folder))?;
+/// A compressed file: much of it can be read for nothing that comes out.
+struct Packed<'a> {
+    file: File,
+    cancel: &'a Cancel,
+}
+
+impl Read for Packed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(std::io::Error::other("cancelled"));
         }
-        let mut file = output
-            .into_inner()
-            .map_err(|error| Error::io("unpack into", folder)(error.into_error()))?;
-        file.rewind().map_err(Error::io("unpack into", folder))?;
-        Ok(file)
+        self.file.read(buffer)
     }
 }
 
@@ -117,44 +118,4 @@ fn kind(path: &Path) -> Option<Kind> {
     ];
     let known = endings.iter().find(|(ending, _)| name.ends_with(ending));
     known.filter(|_| path.is_file()).map(|(_, kind)| *kind)
-}
-
-/// Zstd frames one after the other, as parallel compressors write them.
-struct Frames<R: Read> {
-    input: Option<R>,
-    frame: Option<ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>,
-}
-
-impl<R: std::io::BufRead> Frames<R> {
-    fn new(input: R) -> Self {
-        Self {
-            input: Some(input),
-            frame: None,
-        }
-    }
-}
-
-impl<R: std::io::BufRead> Read for Frames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            if let Some(frame) = &mut self.frame {
-                let count = frame.read(buffer)?;
-                if count > 0 || buffer.is_empty() {
-                    return Ok(count);
-                }
-            }
-            if let Some(frame) = self.frame.take() {
-                self.input = Some(frame.into_inner());
-            }
-            let Some(mut input) = self.input.take() else {
-                return Ok(0);
-            };
-            if input.fill_buf()?.is_empty() {
-                return Ok(0);
-            }
-            let frame = ruzstd::decoding::StreamingDecoder::new(input)
-                .map_err(|error| std::io::Error::other(error.to_string()))?;
-            self.frame = Some(frame);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::NoEvents;
+use crate::ext4_image::archive::{Archive, Kept};
 use crate::host_paths::HostPaths;
 use crate::start::e2fs_tool;
 
@@ -239,7 +240,7 @@ proptest::proptest! {
         } else {
             (Kept::Seed, image::SEED)
         };
-        let made = Archive::look(tar, Path::new("a.tar"), kept).and_then(|mut archive| {
+        let made = Archive::look(tar, Path::new("a.tar"), kept, &room(), &Cancel::default()).and_then(|mut archive| {
             let path = dir.path().join("image");
             let image = File::create_new(&path).unwrap();
             image::write(&mut archive, &shape, &image, &path, &NoEvents, &Cancel::default())
