@@ -61,6 +61,44 @@ fn a_full_cache_is_named_and_left_clean() {
 }
 
 #[test]
+fn a_seed_that_fills_the_disk_is_named_and_leaves_nothing() {
+    let place = Place::new();
+    let (state, from) = (place.state(), place.folder.path().join("from"));
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::create_dir_all(from.join("d")).unwrap();
+    let zeros = std::fs::File::create_new(from.join("d/zeros")).unwrap();
+    zeros.set_len(300 << 20).unwrap();
+    // The archive is small, what it unpacks to is not; the folder's file is dense.
+    let made = "tar -czf a.tgz -C d zeros && head -c 200000000 /dev/urandom > d/zeros";
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-ec", made])
+            .current_dir(&from)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for name in ["a.tgz", "d"] {
+        let line = format!(
+            "mount -t tmpfs -o size=160m tmpfs {0} && \
+             {{ \"$P\" workspace create debian:12 --json --seed-path {1}/{name}; code=$?; \
+             find {0} -type f -size +0 >&2; df --output=used {0} >&2; exit $code; }}",
+            state.display(),
+            from.display(),
+        );
+        let Some(output) = place.in_mount_namespace(&line) else {
+            return;
+        };
+        let error = product_error(&output);
+        assert_eq!(error["error_kind"], "no_space", "{error}");
+        assert!(error["hint"].is_string() && error["error"].as_str().unwrap().contains("MiB free"));
+        let after = text(&output.stderr);
+        let used: u64 = after.lines().last().unwrap().trim().parse().unwrap();
+        assert!(!after.contains("baselines") && used < 100, "{after}");
+    }
+}
+
+#[test]
 fn a_full_disk_under_the_guest_ends_it_with_the_reason() {
     let place = Place::new();
     let scratch = shared_cache().join(".scratch");
