@@ -7,6 +7,7 @@
 //!   of time              a silence and a whole, and the caller's Cancel;
 //!                        then the whole process group is killed; with a
 //!                        guard also when pyro is killed
+//!   of room              what it answers; with a guard the disk it fills
 //! ```
 //!
 //! Owns: starting it and its end. Refuses: commands that apply filters or
@@ -14,12 +15,15 @@
 
 use crate::error::{Error, Result};
 use crate::events::Cancel;
+use crate::spool::LOOK_BYTES;
+use crate::start::disk_copy::{free_bytes, leave_room};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -30,6 +34,8 @@ const MOST_WORDS_BYTES: u64 = 1 << 20;
 /// What is left in the pipes of a program that has ended comes at once, unless
 /// somebody else has them.
 const LEFTOVERS: Duration = Duration::from_secs(2);
+/// How often one looks whether the disk has room.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a command may take.
 #[derive(Clone, Copy, Debug)]
@@ -105,18 +111,37 @@ pub fn in_work_tree(root: &Path) -> Command {
 /// Runs it to its end.
 ///
 /// # Errors
-/// `git_missing`, `git_timeout`, `cancelled`.
+/// `git_missing`, `git_timeout`, `git_answer`, `cancelled`.
 pub fn run(git: &mut Command, patience: Patience, cancel: &Cancel) -> Result<Answer> {
-    run_beside(git, patience, cancel, |_| None)
+    run_beside(git, patience, cancel, |_| None, || Ok(()))
 }
 
 /// Runs what may take long or has helpers of its own, none of which outlives
-/// pyro, however that ends.
+/// pyro, however that ends; nor does it fill the disk of `folder`.
 ///
 /// # Errors
-/// As [`run`].
-pub fn run_guarded(git: &mut Command, patience: Patience, cancel: &Cancel) -> Result<Answer> {
-    run_beside(git, patience, cancel, guard)
+/// As [`run`]; `no_space`.
+pub fn run_guarded(
+    git: &mut Command,
+    patience: Patience,
+    folder: &Path,
+    cancel: &Cancel,
+) -> Result<Answer> {
+    let held = File::open(folder).ok();
+    let free = || held.as_ref().and_then(|held| free_bytes(held).ok());
+    let before = free();
+    run_beside(git, patience, cancel, guard, || {
+        // Others fill it, too; who writes little is not ended for them.
+        let written = before
+            .zip(free())
+            .map(|(before, now)| before.saturating_sub(now));
+        match (&held, written) {
+            (Some(held), Some(written)) if written > LOOK_BYTES => {
+                leave_room(held, LOOK_BYTES, folder, "the next part of what git writes")
+            }
+            _ => Ok(()),
+        }
+    })
 }
 
 /// Kills its own process group when nobody has the other end of its input.
@@ -137,6 +162,7 @@ fn run_beside(
     patience: Patience,
     cancel: &Cancel,
     beside: impl Fn(i32) -> Option<Child>,
+    room: impl Fn() -> Result<()>,
 ) -> Result<Answer> {
     let spawned = git
         .stdin(Stdio::null())
@@ -156,14 +182,20 @@ fn run_beside(
     };
     let began = Instant::now();
     let said = Arc::new(AtomicU64::new(0));
+    let too_much = Arc::new(AtomicBool::new(false));
     let stdout = child
         .stdout
         .take()
-        .map(|pipe| collect(pipe, MOST_BYTES, began, &said));
+        .map(|pipe| collect(pipe, MOST_BYTES, began, &said, &too_much));
     let stderr = child
         .stderr
         .take()
-        .map(|pipe| collect(pipe, MOST_WORDS_BYTES, began, &said));
+        .map(|pipe| collect(pipe, MOST_WORDS_BYTES, began, &said, &Arc::default()));
+    let overflow = || {
+        let what = format!("git's answer has over {} MiB", MOST_BYTES >> 20);
+        Error::runtime("git_answer", what).hint(super::FALLBACKS)
+    };
+    let mut looked = began;
     let mut pause = Duration::from_micros(500);
     let status = loop {
         let waited = child.try_wait();
@@ -173,12 +205,17 @@ fn run_beside(
         let silent = began.elapsed() - Duration::from_millis(said.load(Ordering::Relaxed));
         let why = if cancel.is_cancelled() {
             Some(Error::runtime("cancelled", "cancelled while git ran"))
+        } else if too_much.load(Ordering::Relaxed) {
+            Some(overflow())
         } else if silent > patience.silence {
             let seconds = patience.silence.as_secs();
             Some(late(format!("git said nothing for {seconds} s")))
         } else if began.elapsed() > patience.whole {
             let seconds = patience.whole.as_secs();
             Some(late(format!("git was not done after {seconds} s")))
+        } else if waited.is_ok() && looked.elapsed() > LOOK_EVERY {
+            looked = Instant::now();
+            room().err()
         } else {
             waited
                 .err()
@@ -198,9 +235,14 @@ fn run_beside(
         pipe.and_then(|pipe| pipe.recv_timeout(LEFTOVERS).ok())
             .unwrap_or_default()
     };
+    let stdout = take(stdout);
+    // A part of a listing would be taken for the whole.
+    if too_much.load(Ordering::Relaxed) {
+        return Err(overflow());
+    }
     Ok(Answer {
         status,
-        stdout: take(stdout),
+        stdout,
         stderr: words(&take(stderr)),
     })
 }
@@ -214,9 +256,10 @@ fn collect(
     most: u64,
     began: Instant,
     said: &Arc<AtomicU64>,
+    too_much: &Arc<AtomicBool>,
 ) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
-    let said = said.clone();
+    let (said, too_much) = (said.clone(), too_much.clone());
     std::thread::spawn(move || {
         let (mut all, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
         loop {
@@ -229,6 +272,9 @@ fn collect(
                     let room = most.saturating_sub(all.len() as u64);
                     let kept = count.min(usize::try_from(room).unwrap_or(usize::MAX));
                     all.extend_from_slice(&buffer[..kept]);
+                    if kept < count {
+                        too_much.store(true, Ordering::Relaxed);
+                    }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => break,
@@ -262,5 +308,47 @@ impl Answer {
         } else {
             Err(self.stderr)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(line: &str, room: impl Fn() -> Result<()>) -> Result<Answer> {
+        let mut shell = Command::new("sh");
+        let cancel = Cancel::default();
+        run_beside(
+            shell.args(["-c", line]),
+            Patience::LOCAL,
+            &cancel,
+            |_| None,
+            room,
+        )
+    }
+
+    #[test]
+    fn what_fills_the_disk_is_ended() {
+        let began = Instant::now();
+        let full = || Err(Error::runtime("no_space", "it is full"));
+        let error = shell("sleep 50", full).unwrap_err();
+        assert_eq!(error.code, "no_space");
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let free = shell("sleep 0.5; echo done", || Ok(())).unwrap();
+        assert_eq!(free.output().unwrap(), b"done\n");
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_none() {
+        let error = shell("head -c 1100000000 /dev/zero; sleep 50", || Ok(())).unwrap_err();
+        assert_eq!(error.code, "git_answer", "{error}");
+        // Complaints are cut, and the answer is whole.
+        let cut = shell(
+            "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo done",
+            || Ok(()),
+        )
+        .unwrap();
+        assert_eq!(cut.stderr.len() as u64, MOST_WORDS_BYTES);
+        assert_eq!(cut.stdout, b"done\n");
     }
 }

@@ -171,11 +171,15 @@ impl Mirror<'_> {
         if !self.repository.join("HEAD").is_file() {
             self.begin("sha1")?;
         }
+        self.unlocked();
+        Ok(())
+    }
+
+    fn unlocked(&self) {
         for folder in ["", "objects/pack"] {
             unlock(&self.repository.join(folder), false);
         }
         unlock(&self.repository.join("refs"), true);
-        Ok(())
     }
 
     /// An empty one, whatever git's own choices are.
@@ -365,8 +369,10 @@ impl Mirror<'_> {
     }
 
     fn done(&self, git: &mut Command) -> Result<String> {
-        let said =
-            git::run_guarded(git, self.patience, self.cancel).map_err(|error| {
+        let said = git::run_guarded(git, self.patience, &self.repository, self.cancel).map_err(
+            |error| {
+                // What it had written is of no use.
+                self.unlocked();
                 match error.code {
                     "git_timeout" => Error {
                         message: format!("cannot clone {}: {}", self.address.shown, error.message),
@@ -374,7 +380,8 @@ impl Mirror<'_> {
                     },
                     _ => error,
                 }
-            })?;
+            },
+        )?;
         let said = said.output().map_err(|why| self.failed(&why))?;
         Ok(String::from_utf8_lossy(&said).into_owned())
     }

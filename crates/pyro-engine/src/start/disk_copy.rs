@@ -106,9 +106,7 @@ fn fill(
 /// # Errors
 /// `no_space` naming `what` and `folder`, `io`.
 pub(crate) fn leave_room(to: &File, bytes: u64, folder: &Path, what: &str) -> Result<()> {
-    let free = rustix::fs::fstatvfs(to)
-        .map_err(|error| Error::io("look for room in", folder)(error.into()))?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    let free = free_bytes(to).map_err(Error::io("look for room in", folder))?;
     if free < bytes.saturating_add(SPARE_BYTES) {
         return Err(Error::runtime(
             "no_space",
@@ -123,6 +121,15 @@ pub(crate) fn leave_room(to: &File, bytes: u64, folder: &Path, what: &str) -> Re
         .hint(ROOM));
     }
     Ok(())
+}
+
+/// What is free for this user on the file system of `at`.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn free_bytes(at: &File) -> std::io::Result<u64> {
+    let found = rustix::fs::fstatvfs(at)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// Copies data and keeps holes.

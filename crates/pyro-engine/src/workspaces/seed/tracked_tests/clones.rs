@@ -311,3 +311,27 @@ fn mirrors_have_a_size_and_the_longest_unused_goes() {
     assert_eq!(clone("three", u64::MAX), 3);
     assert_eq!(clone("three", 1), 1, "its own stays");
 }
+
+#[test]
+fn a_few_objects_that_are_very_many_files_are_not_checked_out() {
+    let desk = desk();
+    desk.git(
+        "mkdir up; cd up; git init -q .; blob=$(head -c 67108864 /dev/zero | git hash-object -w --stdin)
+        tree=$(for i in 0 1 2 3 4 5 6 7 8 9; do printf '100644 blob %s\\tf%s\\n' $blob $i; done | git mktree)
+        for level in 1 2 3; do
+            tree=$(for i in 0 1 2 3 4 5 6 7 8 9; do printf '040000 tree %s\\td%s\\n' $tree $i; done | git mktree)
+        done
+        git update-ref refs/heads/main $(git commit-tree -m bomb $tree)",
+    );
+    let up = desk.path("up").display().to_string();
+    let error = desk.not_cloned(&up, None);
+    assert_eq!(error.code, "seed_too_large", "{error}");
+    assert!(
+        error.message.contains("10000 files of 640000 MiB"),
+        "{error}"
+    );
+    assert!(error.hint.unwrap().contains("--project-path"));
+    let left = std::fs::read_dir(desk.path("state/baselines")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["seen"]);
+}
