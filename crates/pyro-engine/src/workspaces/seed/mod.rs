@@ -59,6 +59,8 @@ const SETTLED_SECONDS: f64 = 2.0;
 /// How often a source that changes while it is read is read again.
 const TRIES: usize = 3;
 const PARTIAL: &str = ".partial-";
+/// A sweep beside it can take something before it is locked; not every time.
+const LOCK_TRIES: usize = 10;
 
 /// A seed that is ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,14 +211,7 @@ impl Baselines {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Written> {
-        let partial = tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempfile_in(&self.folder)
-            .map_err(Error::io("make a file in", &self.folder))?;
-        partial
-            .as_file()
-            .lock()
-            .map_err(Error::io("lock", partial.path()))?;
+        let partial = partial_file(&self.folder)?;
         let file = partial.as_file();
         let written = image::write(contents, &image::SEED, file, partial.path(), events, cancel)?;
         if self.touch(&written.key) {
@@ -356,16 +351,50 @@ fn partial_folder(within: &Path) -> Result<PartialFolder> {
     let within = &within
         .canonicalize()
         .map_err(Error::io("resolve", within))?;
-    let folder = tempfile::Builder::new()
-        .prefix(PARTIAL)
-        .tempdir_in(within)
-        .map_err(Error::io("make a folder in", within))?;
-    let lock = File::open(folder.path()).map_err(Error::io("open", folder.path()))?;
-    lock.lock().map_err(Error::io("lock", folder.path()))?;
-    Ok(PartialFolder {
-        folder,
-        _lock: lock,
-    })
+    for _ in 0..LOCK_TRIES {
+        let folder = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempdir_in(within)
+            .map_err(Error::io("make a folder in", within))?;
+        let Ok(lock) = File::open(folder.path()) else {
+            continue;
+        };
+        if is_held(&lock, folder.path())? {
+            return Ok(PartialFolder {
+                folder,
+                _lock: lock,
+            });
+        }
+    }
+    Err(others_take_it(within))
+}
+
+/// The same for a file.
+fn partial_file(within: &Path) -> Result<tempfile::NamedTempFile> {
+    for _ in 0..LOCK_TRIES {
+        let partial = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .tempfile_in(within)
+            .map_err(Error::io("make a file in", within))?;
+        if is_held(partial.as_file(), partial.path())? {
+            return Ok(partial);
+        }
+    }
+    Err(others_take_it(within))
+}
+
+/// Locks what was just made, unless a sweep was faster and took its name.
+fn is_held(made: &File, path: &Path) -> Result<bool> {
+    made.lock().map_err(Error::io("lock", path))?;
+    let held = made.metadata().map_err(Error::io("look at", path))?;
+    Ok(path
+        .symlink_metadata()
+        .is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())))
+}
+
+fn others_take_it(within: &Path) -> Error {
+    let error = std::io::Error::other("others keep removing it");
+    Error::io("make a file in", within)(error)
 }
 
 struct PartialFolder {
