@@ -138,8 +138,8 @@ impl Workspaces {
     /// # Errors
     /// `out_of_range`, `invalid_name`, `invalid_label`, `unknown_environment`,
     /// `no_memory`, `invalid_network_rule`, `network_unavailable`, `invalid_secret`, those of a seed (`source_missing`, `source_kind`,
-    /// `source_io`, `source_changed`, `bad_archive`), those of a project (`conflict`,
-    /// `git_missing`, `git_timeout`, `project_broken`, `clone_failed`, `ref_missing`), and everything that can happen to a machine; nothing is
+    /// `source_io`, `source_changed`, `bad_archive`, `seed_too_large`, `no_space`), those of a project (`conflict`,
+    /// `git_missing`, `git_timeout`, `git_answer`, `project_broken`, `clone_failed`, `ref_missing`), and everything that can happen to a machine; nothing is
     /// left then.
     pub fn create(
         &self,
