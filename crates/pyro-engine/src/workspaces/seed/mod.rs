@@ -339,9 +339,8 @@ fn room() -> Room {
         bytes: BASELINE_DRIVE_BYTES,
         of: "a seed".into(),
         code: "seed_too_large",
-        hint:
-            "leave large files out, or bring them in later: sync push, or a download in the guest"
-                .into(),
+        hint: "leave large files out; what a command needs can come later: workspace sync push"
+            .into(),
     }
 }
 
