@@ -52,7 +52,7 @@ impl Operation for HostDoctor {
     type Response = HostsReport;
 
     fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        let around = Surroundings::of_this_process()?;
+        let around = Surroundings::of_this_process(pyro.layout())?;
         let given = Given {
             launch: &request.launch,
             server: &request.server,
