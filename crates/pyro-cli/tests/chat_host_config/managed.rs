@@ -6,11 +6,15 @@ use super::site::{PYRO, Site, is_root, json};
 use serde_json::Value;
 use std::process::Output;
 
-/// `pyro host WORDS --json` with the site's `etc` as `/etc`; nothing where
-/// this user may not mount.
 fn run(site: &Site, words: &[&str]) -> Option<Output> {
+    run_as_text(site, &[words, &["--json"]].concat())
+}
+
+/// `pyro host WORDS` with the site's `etc` as `/etc`; nothing where this user
+/// may not mount.
+fn run_as_text(site: &Site, words: &[&str]) -> Option<Output> {
     std::fs::create_dir_all(site.path("etc")).unwrap();
-    let pyro = site.command(&[words, &["--json"]].concat());
+    let pyro = site.command(words);
     let mut command = std::process::Command::new("unshare");
     command.arg("--mount");
     if !is_root() {
@@ -69,6 +73,14 @@ fn claude_code_is_not_ok_when_it_is_not_allowed() {
     assert_eq!(report["issues"][0], format!("claude-code: {said}"));
     let strict = run(&site, &["doctor", "--strict"]).unwrap();
     assert_eq!(strict.status.code(), Some(125));
+    let text = run_as_text(&site, &["doctor"]).unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("claude-code: DRIFTED"), "{text}");
+    assert!(
+        !text.contains("Repair: pyro host repair claude-code"),
+        "{text}"
+    );
+    assert!(text.contains("Repair: pyro host repair codex"), "{text}");
     let connected = json(&run(&site, &["connect", "claude-code"]).unwrap());
     assert!(
         connected["notes"].to_string().contains("deniedMcpServers"),

@@ -334,7 +334,10 @@ fn about_command(entry: &Value) -> Vec<String> {
     if let Some(program) = words.first()
         && !is_there(program)
     {
-        said.push(format!("its program {program} is not there"));
+        said.push(match Path::new(program).exists() {
+            true => format!("its program {program} cannot be executed"),
+            false => format!("its program {program} is not there"),
+        });
     }
     // Paths of another machine are that machine's.
     let words = if carried(&words).is_some() {

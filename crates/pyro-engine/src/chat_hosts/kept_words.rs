@@ -108,7 +108,10 @@ pub fn is_program(word: &str, name: &str) -> bool {
 /// Whether a program that an entry names can be started here.
 pub fn is_there(program: &str) -> bool {
     match program.contains('/') {
-        true => Path::new(program).exists(),
+        true => {
+            Path::new(program).is_file()
+                && rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok()
+        }
         false => on_path(program).is_some(),
     }
 }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Without flags, the options that an entry has are taken for what was wanted;
 /// with flags, the entry is compared with them. Nothing is written, and no
-/// server is started.
+/// server is started; where one is to start on another machine, ssh asks that
+/// machine for its pyro.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostDoctorRequest {
