@@ -73,6 +73,7 @@ fuzz: ## Parsers of what guests, models and hosts send, each FUZZ_SECONDS under 
 
 soak: release fuzz ## Parsers under libFuzzer and with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-agent -p pyro-gateway -p pyro-engine -p pyro-mcp --lib --bins
+	PROPTEST_CASES=2000 cargo nextest run --profile vm -p pyro-agent -E 'test(any_history)'
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
 	PYRO_KILL_ROUNDS=$(SOAK_KILLS) cargo nextest run --profile vm -p pyro-cli -E 'test(kills_at_random_moments)'
 	PYRO_LARGE_MIB=1024 PYRO_MANY_FILES=100000 PYRO_CARGO_IN_GUEST=1 cargo nextest run --profile vm -p pyro-cli -E 'test(/^workspaces::tools|a_large_file_goes_in_and_comes_out/)'

@@ -44,10 +44,10 @@ fn what_contradicts_itself_is_refused_by_name() {
             &["exec", "w", "--json", "--command-id", "c0-1", "--", "true"],
             "conflict",
         ),
-        (&["exec", "w", "--json", "--cancel"], "missing_command_id"),
+        (&["exec", "w", "--json", "--cancel"], "missing_input"),
         (
             &["exec", "w", "--json", "--cancel", "--", "true"],
-            "missing_command_id",
+            "missing_input",
         ),
         (
             &["exec", "w", "--json", "--command-id", "seven"],
@@ -91,13 +91,10 @@ fn what_contradicts_itself_is_refused_by_name() {
             ],
             "out_of_range",
         ),
-        (
-            &["logs", "w", "--json", "--offset", "0"],
-            "missing_sequence",
-        ),
+        (&["logs", "w", "--json", "--offset", "0"], "missing_input"),
         (
             &["logs", "w", "--json", "--stream", "stderr"],
-            "missing_sequence",
+            "missing_input",
         ),
         (
             &["logs", "w", "--json", "--sequence", "1", "--limit", "0"],
@@ -114,6 +111,59 @@ fn what_contradicts_itself_is_refused_by_name() {
                 "1048577",
             ],
             "out_of_range",
+        ),
+        (&["file", "list", "w", "--json", "--regex"], "missing_input"),
+        (
+            &["file", "list", "w", "--json", "--ignore-case"],
+            "missing_input",
+        ),
+        (
+            &["diff", "w", "--json", "--stat", "--name-only"],
+            "conflict",
+        ),
+        (
+            &[
+                "exec",
+                "w",
+                "--json",
+                "--command-id",
+                "c0-1",
+                "--timeout-seconds",
+                "9",
+            ],
+            "conflict",
+        ),
+        (
+            &[
+                "service",
+                "logs",
+                "w",
+                "web",
+                "--json",
+                "--stream",
+                "stderr",
+                "--tail-lines",
+                "9",
+            ],
+            "conflict",
+        ),
+        (
+            &[
+                "service",
+                "start",
+                "w",
+                "web",
+                "--json",
+                "--max-restarts",
+                "9",
+                "--",
+                "true",
+            ],
+            "missing_input",
+        ),
+        (
+            &["file", "list", "w", "--json", "--regex", "--search", "a"],
+            "unknown_workspace",
         ),
         (
             &["exec", "w", "--json", "--command-id", "c0-1"],

@@ -5,6 +5,7 @@
 //! that `doctor` can say what is missing.
 
 use crate::host_paths::HostPaths;
+use crate::input_rules;
 use crate::network::NetworkSpec;
 use crate::operation::{Context, Operation};
 use crate::ops;
@@ -81,12 +82,14 @@ impl Pyro {
     /// Runs any operation with its own types.
     ///
     /// # Errors
-    /// Those of the operation.
+    /// `missing_input` and `conflict` for inputs that would do nothing
+    /// ([`Operation::RULES`]); those of the operation.
     pub fn call<O: Operation>(
         &self,
         request: O::Request,
         context: &Context,
     ) -> Result<O::Response> {
+        input_rules::check::<O>(&request)?;
         O::run(self, request, context)
     }
 

@@ -19,6 +19,7 @@
 pub mod chat_host_options;
 mod client;
 pub mod command_line;
+pub mod input_rules;
 pub mod labels;
 mod network_flags;
 pub mod operation;

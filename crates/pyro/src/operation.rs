@@ -4,6 +4,7 @@
 //! and the conversion between JSON, parsed arguments and typed requests.
 //! Refuses: knowing any single operation.
 
+use crate::input_rules::{self, Rule};
 use crate::{Cancel, Error, EventSink, NoEvents, Pyro, Result};
 use schemars::JsonSchema;
 pub use schemars::Schema;
@@ -79,12 +80,15 @@ pub trait Operation {
     /// A flag of the CLI with which one field of the response is all that is
     /// printed: its name and the field.
     const ONLY: Option<(&'static str, &'static str)> = None;
+    /// Inputs that do nothing without or beside others; refused on every door
+    /// before [`Self::run`].
+    const RULES: &'static [Rule] = &[];
     /// What it takes: flags for the CLI, a closed object for JSON.
     type Request: clap::Args + Serialize + DeserializeOwned + JsonSchema;
     /// What it returns, on every door.
     type Response: Serialize + DeserializeOwned + JsonSchema;
 
-    /// Does it.
+    /// Does it; [`Pyro::call`] is the way in.
     ///
     /// # Errors
     /// With a code, a sentence and mostly a hint.
@@ -105,6 +109,8 @@ pub struct Row {
     pub examples: &'static [&'static str],
     /// [`Operation::ONLY`].
     pub only: Option<(&'static str, &'static str)>,
+    /// [`Operation::RULES`].
+    pub rules: &'static [Rule],
     /// Adds the request's arguments and its doc comment to a command.
     pub augment: fn(clap::Command) -> clap::Command,
     /// Schema of the request; closed.
@@ -130,8 +136,9 @@ impl Row {
             effect: O::EFFECT,
             examples: O::EXAMPLES,
             only: O::ONLY,
-            augment: <O::Request as clap::Args>::augment_args,
-            request_schema: || schemars::schema_for!(O::Request),
+            rules: O::RULES,
+            augment: input_rules::augmented::<O>,
+            request_schema: input_rules::schema::<O>,
             response_schema: || schemars::schema_for!(O::Response),
             parse: |matches| {
                 let request = <O::Request as clap::FromArgMatches>::from_arg_matches(matches)?;
@@ -141,7 +148,7 @@ impl Row {
             },
             complete: |value| encode(O::NAME, &decode::<O>(value)?),
             call: |pyro, value, context| {
-                encode(O::NAME, &O::run(pyro, decode::<O>(value)?, context)?)
+                encode(O::NAME, &pyro.call::<O>(decode::<O>(value)?, context)?)
             },
         }
     }
@@ -165,7 +172,7 @@ fn decode<O: Operation>(value: Value) -> Result<O::Request> {
     })
 }
 
-fn encode(name: &str, value: &impl Serialize) -> Result<Value> {
+pub(crate) fn encode(name: &str, value: &impl Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| {
         Error::runtime("encoding", format!("{name}: cannot write JSON: {error}")).source(error)
     })

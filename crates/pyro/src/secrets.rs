@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use std::io::Read;
 
 const GIVEN: &str = "secrets";
-const FILES: &str = "secret_files";
-const HOSTS: &str = "secret_hosts";
+// Both fill fields of that list's items.
+const FILES: &str = "secrets.file_path";
+const HOSTS: &str = "secrets.hosts";
 /// Names standard input where a file is asked for.
 const STDIN: &str = "-";
 
@@ -109,7 +110,8 @@ impl SecretInput {
                     self.name
                 ),
             )
-            .hint("give --secret NAME=VALUE, --secret NAME, or --secret-file NAME=PATH")),
+            // Words always give one, so whoever reads this sent JSON.
+            .hint("give the value itself, or say where it is by one of the others")),
         }
     }
 }

@@ -35,6 +35,17 @@ const PROBES_AT_ONCE: usize = 64;
 /// Pause between two looks at what no event tells.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
+/// Why a workspace was stopped without anybody asking for it; the next command
+/// starts it again then.
+pub(super) fn unasked(workspace: &Workspace) -> Option<&'static str> {
+    match workspace.stop_reason {
+        Some(StopReason::Idle) => Some("nobody used it"),
+        Some(StopReason::SupervisorGone) => Some("its supervisor ended"),
+        Some(StopReason::GuestGone) => Some("its guest ended"),
+        Some(StopReason::Requested | StopReason::StartFailed) | None => None,
+    }
+}
+
 impl Workspaces {
     fn wake(
         &self,
@@ -43,17 +54,12 @@ impl Workspaces {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<()> {
-        let why = match before.stop_reason {
-            Some(StopReason::Idle) => "nobody used it",
-            Some(StopReason::SupervisorGone) => "its supervisor ended",
-            Some(StopReason::GuestGone) => "its guest ended",
-            Some(StopReason::Requested | StopReason::StartFailed) | None => {
-                return Err(Error::runtime(
-                    "wrong_state",
-                    format!("workspace {} is stopped", folder.id),
-                )
-                .hint(format!("pyro workspace start {}", folder.id)));
-            }
+        let Some(why) = unasked(before) else {
+            return Err(Error::runtime(
+                "wrong_state",
+                format!("workspace {} is stopped", folder.id),
+            )
+            .hint(format!("pyro workspace start {}", folder.id)));
         };
         events.event(Event::Notice(format!(
             "workspace {} was stopped because {why}, and is started again: its files are there, its processes and published ports are gone",

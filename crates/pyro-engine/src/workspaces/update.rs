@@ -37,7 +37,7 @@ pub fn apply(record: &mut Record, wanted: &Update) -> Result<()> {
                 record.workspace_id
             ),
         )
-        .hint("give --name, --clear-name, --label KEY=VALUE or --clear-label KEY"));
+        .hint("give --name, --clear-name, --label or --clear-label"));
     }
     record.last_activity_at = unix_now();
     Ok(())

@@ -44,6 +44,9 @@ pub const HIDDEN: &[&str] = &[
     "stderr_file",
 ];
 
+/// The code of what an operator did not allow.
+pub const NOT_ALLOWED: &str = "not_allowed";
+
 /// Names whose values have names of their user's own.
 const OF_THE_USER: [&str; 2] = ["labels", "secret_env"];
 

@@ -12,7 +12,7 @@
 //! Owns: this. Refuses: saying what is less (`NetworkSpec::beyond`).
 
 use super::operators::not_allowed;
-use super::{given, takes};
+use super::{NOT_ALLOWED, given, takes};
 use crate::config::Config;
 use pyro::network::{NetworkPolicy, NetworkSpec, rules};
 use pyro::{Error, Result, Row};
@@ -49,7 +49,7 @@ pub fn limit(config: &Config, row: &Row, request: &mut JsonObject) -> Result<()>
         let network = config.pyro.workspace_network(id)?;
         if let Some(more) = network.beyond(&config.known_network) {
             return Err(Error::invalid(
-                "not_allowed",
+                NOT_ALLOWED,
                 format!(
                     "{}: workspace {id} has more network than this server allows: {more}",
                     row.name

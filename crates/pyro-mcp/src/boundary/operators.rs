@@ -3,7 +3,7 @@
 //! Owns: refusing it, each with what to do instead. Refuses: printing a value
 //! of a secret.
 
-use super::given;
+use super::{NOT_ALLOWED, given};
 use crate::config::Config;
 use pyro::{Error, Result, Row};
 use rmcp::model::JsonObject;
@@ -53,5 +53,5 @@ pub fn refuse(config: &Config, row: &Row, request: &JsonObject) -> Result<()> {
 }
 
 pub(super) fn not_allowed(row: &Row, field: &str, why: &str) -> Error {
-    Error::invalid("not_allowed", format!("{}: {field}: {why}", row.name))
+    Error::invalid(NOT_ALLOWED, format!("{}: {field}: {why}", row.name))
 }

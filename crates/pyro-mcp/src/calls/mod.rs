@@ -32,6 +32,7 @@ use rmcp::model::{CallToolResult, JsonObject};
 use rmcp::service::RequestContext;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -72,6 +73,8 @@ pub struct Calls {
     times: Times,
     state: Mutex<State>,
     fewer: Notify,
+    /// Looks of the server's own so far.
+    looks: AtomicU64,
 }
 
 struct State {
@@ -102,6 +105,7 @@ impl Calls {
                 ending: false,
             }),
             fewer: Notify::new(),
+            looks: AtomicU64::new(0),
         }
     }
 
@@ -152,8 +156,7 @@ impl Calls {
     ) -> Result<Value> {
         let answer = Arc::new(Mutex::new(None));
         let (config, filled) = (config.clone(), answer.clone());
-        // Never joined: each reader gets a look of its own.
-        let key = format!("{} {:p}", row.name, Arc::as_ptr(&answer));
+        let key = self.look(row);
         self.wait(row.name, &key, ct, Progress::none(), move |work| {
             let looked = boundary::admit(&config, row, request)
                 .and_then(|request| {
@@ -167,6 +170,16 @@ impl Calls {
         .await?;
         let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         answer.unwrap_or_else(|| Err(crashed(row.name)))
+    }
+
+    /// The key of such a request: never joined, each reader gets a look of its
+    /// own.
+    fn look(&self, row: &Row) -> String {
+        format!(
+            "{} #{}",
+            row.name,
+            self.looks.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     async fn wait(

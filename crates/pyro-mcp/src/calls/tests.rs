@@ -76,6 +76,16 @@ async fn a_slow_work_is_answered_in_time_and_joined_by_the_same_call() {
     assert_eq!(text(&anew), "anew");
 }
 
+/// The address of its answer was: the next one lies where the last did, and
+/// would take what a late look left behind for its own result.
+#[test]
+fn a_look_of_the_servers_own_is_never_joined() {
+    let calls = calls();
+    let row = pyro::ops::named("workspace_list").unwrap();
+    let keys: std::collections::BTreeSet<String> = (0..50).map(|_| calls.look(row)).collect();
+    assert_eq!(keys.len(), 50);
+}
+
 #[tokio::test]
 async fn a_result_waits_for_whoever_comes_again() {
     let (calls, ct) = (hasty(), CancellationToken::new());

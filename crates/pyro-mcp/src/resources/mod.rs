@@ -235,7 +235,8 @@ fn content(part: &Part, found: &Value) -> (String, &'static str) {
         Part::Summary => (format!("{found:#}"), JSON),
         Part::Diff => (text(&found["patch"]), DIFF),
         Part::File(_) => {
-            let cut = (found["truncated"] == true).then_some((MOST_BYTES, &found["size_bytes"]));
+            let end = found["next_offset"].as_u64();
+            let cut = end.map(|end| (end, &found["size_bytes"]));
             (noted(text(&found["content"]), cut), TEXT)
         }
         Part::Log(..) => {
@@ -288,16 +289,19 @@ mod tests {
 
     #[test]
     fn what_a_text_lacks_stands_at_its_end() {
-        let file = |content: &str, truncated: bool| {
-            let found = json!({"content": content, "truncated": truncated, "size_bytes": 300_000});
+        let file = |content: &str, next_offset: Option<u64>| {
+            let found = json!({"content": content, "next_offset": next_offset, "size_bytes": 9});
             content_of_file(&found)
         };
-        assert_eq!(file("plain", false), "plain");
-        let cut = "\n[... cut at 262144 of 300000 bytes ...]\n";
-        assert_eq!(file("caf", true), format!("caf{cut}"));
+        assert_eq!(file("plain", None), "plain");
+        let cut = "\n[... cut at 3 of 9 bytes ...]\n";
+        assert_eq!(file("caf", Some(3)), format!("caf{cut}"));
         let bytes = "\n[... bytes that are no UTF-8 are shown as \u{fffd} ...]\n";
-        assert_eq!(file("a\u{fffd}b", false), format!("a\u{fffd}b{bytes}"));
-        assert_eq!(file("a\u{fffd}b", true), format!("a\u{fffd}b{bytes}{cut}"));
+        assert_eq!(file("a\u{fffd}b", None), format!("a\u{fffd}b{bytes}"));
+        assert_eq!(
+            file("a\u{fffd}b", Some(3)),
+            format!("a\u{fffd}b{bytes}{cut}")
+        );
     }
 
     fn content_of_file(found: &Value) -> String {

@@ -4,58 +4,108 @@
 //! commands, arguments instead of flags, and an operator who alone can restart
 //! the server.
 //!
+//! ```text
+//!   pyro workspace logs --sequence N     a command of the table, a flag of its parser
+//!           workspace_logs sequence N    a tool, an input: where this server offers both
+//!   pyro doctor, --backend               nothing here does that: for the user
+//!   --allow-path                         of the server itself: for who starts it
+//! ```
+//!
 //! Owns: this translation, derived from the operation table and the server's
-//! own flags, and the few steps that are others for a model. Refuses: other
-//! texts than hints, notices and reasons.
+//! own flags, and the few steps that are others for a model. Refuses: any
+//! sentence of the engine; it knows the names of commands and flags alone, and
+//! `advice_tests` looks at every sentence that has one.
 
+use crate::boundary::NOT_ALLOWED;
 use crate::config::Config;
 use crate::tools;
 use pyro::server_options::ServerOptions;
-use pyro::{Error, Kind, ops};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use pyro::{Error, Kind, Row, ops};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-/// Flags that are called otherwise than the argument they become.
-const RENAMED: &[(&str, &str)] = &[
-    ("--label", "labels"),
-    ("--clear-label", "clear_labels"),
-    ("--secret-file", "secrets"),
-    ("--secret", "secrets"),
-    ("--allow-domain", "allow_domains"),
-    ("--allow-cidr", "allow_cidrs"),
-    ("--cwd", "cwd"),
-];
+/// Every flag of the command line: the operations that have it, and the input
+/// it is of each.
+pub(super) static FLAGS: LazyLock<BTreeMap<String, Vec<(&'static Row, String)>>> =
+    LazyLock::new(|| {
+        let mut flags = BTreeMap::<_, Vec<_>>::new();
+        for row in ops::TABLE {
+            let command = (row.augment)(clap::Command::new(row.name));
+            for argument in command.get_arguments() {
+                if let Some(flag) = argument.get_long() {
+                    let input = argument.get_id().to_string();
+                    flags
+                        .entry(format!("--{flag}"))
+                        .or_default()
+                        .push((row, input));
+                }
+            }
+        }
+        flags
+    });
+
+/// Flags of the server itself.
+pub(super) static SERVER: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let command = <ServerOptions as clap::Args>::augment_args(clap::Command::new("serve"));
+    let longs = command.get_arguments().filter_map(|flag| flag.get_long());
+    longs.map(|flag| format!("--{flag}")).collect()
+});
 
 /// The next step.
 pub fn next(config: &Config, tool: &str, error: &Error) -> String {
     match (of_model(tool, error.code), &error.hint) {
         (Some(step), _) => step.to_owned(),
+        // Its words are this crate's own, and its flags the operator's.
+        (None, Some(hint)) if error.code == NOT_ALLOWED => hint.clone(),
         (None, Some(hint)) => translated(config, hint),
         (None, None) => usual(tool, error),
     }
 }
 
-/// Where a model does something else than a person at a terminal.
+/// Where a model does something else than a person at a terminal: a code, the
+/// tool if it is of one alone, the step.
+pub(super) const STEPS: &[(&str, Option<&str>, &str)] = &[
+    (
+        "unknown_workspace",
+        None,
+        "see workspace_list for those there are, or make a new one with workspace_create",
+    ),
+    (
+        "unknown_environment",
+        None,
+        "give one of those as environment, or leave it out",
+    ),
+    (
+        "unknown_shell",
+        None,
+        "open another with shell_open; shells end when the workspace is stopped or reset",
+    ),
+    (
+        "too_many_shells",
+        None,
+        "end those you need no more with shell_close",
+    ),
+    (
+        "empty_command",
+        Some("workspace_exec"),
+        "give command, or the command_id of one that was begun before",
+    ),
+    (
+        "empty_command",
+        None,
+        "give command, for example git --version",
+    ),
+    (
+        "invalid_command",
+        None,
+        "leave NUL out of it; for long or binary input write a file first and use that",
+    ),
+];
+
 fn of_model(tool: &str, code: &str) -> Option<&'static str> {
-    Some(match (code, tool) {
-        ("unknown_workspace", _) => {
-            "see workspace_list for those there are, or make a new one with workspace_create"
-        }
-        ("unknown_environment", _) => "give one of those as environment, or leave it out",
-        ("unknown_shell", _) => {
-            "open another with shell_open; shells end when the workspace is stopped or reset"
-        }
-        ("too_many_shells", _) => "end those you need no more with shell_close",
-        ("empty_command", "workspace_exec") => {
-            "give command, or the command_id of one that was begun before"
-        }
-        ("empty_command", _) => "give command, for example git --version",
-        ("invalid_command", _) => {
-            "leave NUL out of it; for long or binary input write a file first and use that"
-        }
-        _ => return None,
-    })
+    let fits = |of: &Option<&str>| of.is_none_or(|of| of == tool);
+    let step = STEPS.iter().find(|(of, only, _)| *of == code && fits(only));
+    step.map(|(.., step)| *step)
 }
 
 fn usual(tool: &str, error: &Error) -> String {
@@ -68,24 +118,9 @@ fn usual(tool: &str, error: &Error) -> String {
     }
 }
 
-/// A reason in a response. Where no tool starts a workspace, running a command
-/// does.
-pub fn reason(config: &Config, text: &str) -> String {
-    let is_offered = |name| config.surface.tools().any(|tool| tool == name);
-    match text.split_once("; pyro workspace start ") {
-        Some((why, _)) if !is_offered("workspace_start") => {
-            format!("{why}; the next workspace_exec starts it")
-        }
-        _ => translated(config, text),
-    }
-}
-
 /// A hint for a terminal as one for a model.
 pub fn translated(config: &Config, hint: &str) -> String {
-    let mut text = hint.replace(
-        "--secret NAME=VALUE, --secret NAME, or --secret-file NAME=PATH",
-        "each of secrets a name, and value or file_path",
-    );
+    let mut text = hint.to_owned();
     let tools: BTreeSet<&str> = config.surface.tools().collect();
     let mut rows: Vec<_> = ops::TABLE
         .iter()
@@ -94,21 +129,26 @@ pub fn translated(config: &Config, hint: &str) -> String {
     // `workspace file list` before `workspace`.
     rows.sort_by_key(|row| std::cmp::Reverse(row.cli.join(" ").len()));
     for row in rows.iter().filter(|row| tools.contains(row.name)) {
-        for start in ["pyro ", ""] {
-            // Without the program's name only what is no plain words.
-            if start.is_empty() && row.cli.len() < 2 {
-                continue;
-            }
-            text = replace_words(&text, &format!("{start}{}", row.cli.join(" ")), row.name);
+        for command in commands(row) {
+            text = replace_words(&text, &command, row.name);
         }
     }
-    let (operator, person) = flags_as_arguments(config, &mut text, &tools);
+    let (operator, person) = flags_as_inputs(config, &mut text, &tools);
     if operator {
         text.push_str("; that is a flag of `pyro mcp serve`, with which the user has to start this server again");
     } else if person || text.contains("pyro ") || text.contains("PYRO_") {
         text.push_str("; that is for the user, in a terminal");
     }
     text
+}
+
+/// How a hint writes the command of an operation: without the program's name
+/// only what is no plain words.
+pub(super) fn commands(row: &Row) -> impl Iterator<Item = String> {
+    let words = row.cli.join(" ");
+    let bare = (row.cli.len() > 1).then(|| words.clone());
+    let named = (!words.is_empty()).then(|| format!("pyro {words}"));
+    named.into_iter().chain(bare)
 }
 
 /// Replaces whole words.
@@ -126,38 +166,20 @@ fn replace_words(text: &str, from: &str, to: &str) -> String {
     replaced + rest
 }
 
-/// Turns flags into arguments; whether one is the server's own, and whether
-/// one is of no tool here.
-fn flags_as_arguments(config: &Config, text: &mut String, tools: &BTreeSet<&str>) -> (bool, bool) {
-    static SERVER: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let command = <ServerOptions as clap::Args>::augment_args(clap::Command::new("serve"));
-        let longs = command.get_arguments().filter_map(|flag| flag.get_long());
-        longs.map(|flag| format!("--{flag}")).collect()
-    });
-    let (mut offered, mut known) = (BTreeSet::new(), BTreeSet::new());
-    for row in ops::TABLE {
-        let schema = (row.request_schema)();
-        let properties = schema.get("properties").and_then(Value::as_object);
-        for name in properties.into_iter().flat_map(|all| all.keys()) {
-            known.insert(name.clone());
-            if tools.contains(row.name) && tools::offers(config, row, name) {
-                offered.insert(name.clone());
-            }
-        }
-    }
+/// Turns flags into inputs of the tools; whether one is the server's own, and
+/// whether one is of no tool here.
+fn flags_as_inputs(config: &Config, text: &mut String, tools: &BTreeSet<&str>) -> (bool, bool) {
     let (mut operator, mut person) = (false, false);
     for flag in flags(text) {
-        let name = RENAMED
-            .iter()
-            .find(|(from, _)| *from == flag)
-            .map_or_else(|| flag[2..].replace('-', "_"), |(_, to)| (*to).to_owned());
-        // What both have is the operator's: a model cannot raise it.
-        if SERVER.contains(&flag) {
-            operator = true;
-        } else if offered.contains(&name) {
-            *text = replace_words(text, &flag, &name);
-        } else {
-            person |= known.contains(&name);
+        let uses = FLAGS.get(&flag);
+        let offered = uses
+            .into_iter()
+            .flatten()
+            .find(|(row, input)| tools.contains(row.name) && tools::offers(config, row, input));
+        match offered {
+            Some((_, input)) => *text = replace_words(text, &flag, input),
+            None if SERVER.contains(&flag) => operator = true,
+            None => person |= uses.is_some(),
         }
     }
     (operator, person)
@@ -237,7 +259,9 @@ mod tests {
         let backend = "use --backend qemu, or --backend auto to let pyro choose";
         assert!(told(backend).ends_with("that is for the user, in a terminal"));
         let secret = "give --secret NAME=VALUE";
-        assert!(told(secret).contains("for the user"), "{}", told(secret));
+        for secret in [secret, "give --secret-file NAME=PATH"] {
+            assert!(told(secret).contains("for the user"), "{}", told(secret));
+        }
         let error = Error::invalid("x", "y").hint(secret);
         let full = config("--profile workspace-full");
         let told = next(&full, "workspace_create", &error);
@@ -245,33 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_workspace_is_started_by_what_there_is() {
-        let why = "the workspace is stopped; pyro workspace start abc";
-        let full = config("--profile workspace-full");
-        let told = [reason(&config(""), why), reason(&full, why)];
-        assert_eq!(
-            told,
-            [
-                "the workspace is stopped; the next workspace_exec starts it",
-                "the workspace is stopped; workspace_start abc"
-            ]
-        );
-    }
-
-    #[test]
     fn a_step_of_a_model_names_only_what_its_surface_has() {
         for (name, config) in each_surface("") {
             let tools: BTreeSet<&str> = config.surface.tools().collect();
-            for (code, tool) in [
-                ("unknown_workspace", "workspace_exec"),
-                ("unknown_environment", "vm_run"),
-                ("unknown_shell", "shell_read"),
-                ("too_many_shells", "shell_open"),
-                ("empty_command", "workspace_exec"),
-                ("empty_command", "vm_run"),
-                ("invalid_command", "vm_run"),
-            ] {
-                let step = of_model(tool, code).unwrap();
+            for (code, tool, step) in STEPS {
+                // A tool that meets it.
+                let tool = tool.unwrap_or(match *code {
+                    "unknown_workspace" => "workspace_exec",
+                    "unknown_shell" | "too_many_shells" => "shell_open",
+                    _ => "vm_run",
+                });
                 let named = ops::TABLE.iter().filter(|row| step.contains(row.name));
                 for row in named.filter(|_| tools.contains(tool)) {
                     assert!(tools.contains(row.name), "{name}: {step}");

@@ -17,6 +17,8 @@
 //! (`boundary`).
 
 pub mod advice;
+#[cfg(test)]
+mod advice_tests;
 mod lean;
 mod pages;
 mod shorten;
@@ -44,7 +46,7 @@ pub fn success(
     }
     notices.extend(window.notes.iter().cloned());
     if let Some(Value::String(reason)) = response.pointer_mut("/changes/reason") {
-        *reason = advice::reason(config, reason);
+        *reason = advice::translated(config, reason);
     }
     lean::lean(row.name, &mut response);
     notices.extend(pages::fit(

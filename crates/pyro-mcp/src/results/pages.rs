@@ -175,23 +175,39 @@ fn patch(request: &Value, response: &mut Value, bytes: usize) -> Option<String> 
     }
     let shown = starts.iter().filter(|start| **start < end).count();
     let kept = patch[..end].to_owned();
-    let left_out = patch[end..]
-        .lines()
-        .filter_map(|line| line.strip_prefix("+++ b/"));
-    let mut paths: Vec<&str> = left_out.take(5).collect();
-    paths.retain(|path| !path.contains('\t'));
-    let next = call(
-        "workspace_diff",
-        request,
-        &["workspace_id"],
-        json!({ "paths": paths }),
-    );
+    let left_out = starts[shown..]
+        .iter()
+        .filter_map(|start| changed(&patch[*start..]));
+    let paths: Vec<&str> = left_out.take(5).collect();
+    // Without any it would be the same call again.
+    let example = match paths.is_empty() {
+        true => String::new(),
+        false => {
+            let more = json!({ "paths": paths });
+            let next = call("workspace_diff", request, &["workspace_id"], more);
+            format!(", for example {next}")
+        }
+    };
     let said = format!(
-        "patch: the first {shown} of {} sections are shown; the others by path, for example {next}; workspace_export with patch writes all of it to a file",
+        "patch: the first {shown} of {} sections are shown; the others by path{example}; workspace_export with patch writes all of it to a file",
         starts.len()
     );
     response["patch"] = json!(kept);
     Some(said)
+}
+
+/// The path that a section is about, also of a file that is gone; none where
+/// it is quoted.
+fn changed(section: &str) -> Option<&str> {
+    let head = section
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with("@@") && !line.starts_with("diff --git "));
+    let paths = head.filter_map(|line| {
+        let path = line.strip_prefix("+++ b/");
+        path.or_else(|| line.strip_prefix("--- a/"))
+    });
+    paths.filter(|path| !path.contains('\t')).last()
 }
 
 /// What reads the rest of the text `key` of `parent`, whose middle was cut

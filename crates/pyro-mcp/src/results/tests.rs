@@ -296,6 +296,39 @@ fn a_patch_is_cut_between_files_and_the_others_are_named() {
 }
 
 #[test]
+fn of_files_that_are_gone_the_paths_are_told_and_never_the_same_call() {
+    let cut = |name: &dyn Fn(usize) -> String| {
+        let lines = "-line\n-- a/not-a-path\n".repeat(100);
+        let section = |n: usize| {
+            let old = name(n);
+            format!(
+                "diff --git a/x b/x\ndeleted file mode 100644\n--- {old}\n+++ /dev/null\n@@ -1,200 +0,0 @@\n{lines}"
+            )
+        };
+        let patch: String = (0..30).map(section).collect();
+        let response = json!({
+            "workspace_id": "0123456789ab", "changed": true, "summary": { "total": 30 },
+            "entries": [], "patch": patch, "git_skipped": 0, "redacted": 0,
+        });
+        made(
+            "workspace_diff",
+            json!({ "workspace_id": "demo" }),
+            response,
+        )
+        .1
+    };
+    let next = told_call(&cut(&|n| format!("a/gone{n}")), "workspace_diff");
+    let paths = next["paths"].as_array().unwrap();
+    let is_gone = |path: &Value| path.as_str().unwrap().starts_with("gone");
+    assert!(paths.len() == 5 && paths.iter().all(is_gone), "{next}");
+    let quoted = cut(&|n| format!("\"a/\\303{n}\""));
+    assert!(
+        quoted.contains("the others by path; workspace_export"),
+        "{quoted}"
+    );
+}
+
+#[test]
 fn of_many_commands_the_last_are_shown() {
     let entry = |n: u64| {
         let mut entry = exec(&format!("output of {n}\n").repeat(50), "");

@@ -74,9 +74,12 @@ impl Tools {
     }
 }
 
-/// Whether a model may give an input of an operation.
+/// Whether a model may give an input of an operation; the path of one below
+/// another is `a.b`, and nothing is below what is not offered.
 pub fn offers(config: &Config, row: &Row, input: &str) -> bool {
-    narrow::withheld(config, row.name, input).is_none()
+    let ends = input.match_indices('.').map(|(at, _)| at);
+    ends.chain([input.len()])
+        .all(|end| narrow::withheld(config, row.name, &input[..end]).is_none())
 }
 
 impl Tool {

@@ -1,6 +1,7 @@
 //! `pyro workspace service logs`.
 
 use super::workspace_logs::stream_parser;
+use crate::input_rules::Rule;
 use crate::workspaces::payloads::LogStream;
 use crate::workspaces::services::{WantedServiceLogs, payloads};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -63,6 +64,10 @@ impl Operation for ServiceLogs {
         "pyro workspace service logs demo web",
         "pyro workspace service logs demo web --tail-lines 20",
         "pyro workspace service logs demo web --stream stderr --offset 65536",
+    ];
+    const RULES: &'static [Rule] = &[
+        Rule::NotWith("tail_lines", &["stream", "offset", "limit"]),
+        Rule::NotWith("all", &["stream", "offset", "limit"]),
     ];
     type Request = ServiceLogsRequest;
     type Response = payloads::ServiceLogs;

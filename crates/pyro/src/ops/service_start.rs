@@ -1,6 +1,7 @@
 //! `pyro workspace service start`.
 
 use crate::command_line::CommandLine;
+use crate::input_rules::Rule;
 use crate::published_ports::PublishedPorts;
 use crate::secret_env::SecretEnvs;
 use crate::workspaces::services::payloads::{self, RestartPolicy};
@@ -97,6 +98,9 @@ pub struct ServiceStartRequest {
     pub health_interval_seconds: Option<u64>,
 }
 
+/// What makes it ready.
+const READY: &[&str] = &["ready_file", "ready_tcp", "ready_http", "ready_command"];
+
 fn cwd() -> String {
     crate::workspaces::payloads::WORKSPACE_PATH.into()
 }
@@ -137,6 +141,12 @@ impl Operation for ServiceStart {
         "pyro workspace service start demo app --ready-tcp localhost:3000 --publish 8080:3000 -- npm start",
         "pyro workspace service start demo db --ready-tcp localhost:5432 --ready-timeout-seconds 120 -- ./run-db",
         "pyro workspace service start demo worker --restart on-failure -- ./worker",
+    ];
+    const RULES: &'static [Rule] = &[
+        Rule::Needs("ready_timeout_seconds", READY),
+        Rule::Needs("ready_interval_ms", READY),
+        Rule::Needs("max_restarts", &["restart"]),
+        Rule::Needs("health_interval_seconds", READY),
     ];
     type Request = ServiceStartRequest;
     type Response = payloads::Service;

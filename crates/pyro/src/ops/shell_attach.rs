@@ -2,6 +2,7 @@
 //! of the Python package.
 
 use super::shell_open::workspace_path;
+use crate::input_rules::Rule;
 use crate::secret_env::SecretEnvs;
 use crate::workspaces::shells::{Attach, payloads};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -46,6 +47,10 @@ impl Operation for ShellAttach {
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace shell attach demo",
         "pyro workspace shell attach demo 0123456789ab",
+    ];
+    const RULES: &'static [Rule] = &[
+        Rule::NotWith("cwd", &["shell_id"]),
+        Rule::NotWith("secret_env", &["shell_id"]),
     ];
     type Request = ShellAttachRequest;
     type Response = payloads::ShellAttached;

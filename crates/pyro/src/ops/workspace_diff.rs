@@ -1,5 +1,6 @@
 //! `pyro workspace diff`.
 
+use crate::input_rules::Rule;
 use crate::workspaces::files::payloads::WorkspaceDiff;
 use crate::workspaces::files::{DiffForm, DiffRequest};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -25,7 +26,7 @@ pub struct WorkspaceDiffRequest {
     #[serde(default)]
     pub paths: Vec<String>,
     /// Count lines per file instead of showing them
-    #[arg(long, conflicts_with = "name_only")]
+    #[arg(long)]
     #[serde(default)]
     pub stat: bool,
     /// Name the changed paths alone
@@ -48,21 +49,15 @@ impl Operation for WorkspaceDiffOperation {
         "pyro workspace diff demo --patch-only > demo.patch",
     ];
     const ONLY: Option<(&'static str, &'static str)> = Some(("patch-only", "patch"));
+    const RULES: &'static [Rule] = &[Rule::NotWith("stat", &["name_only"])];
     type Request = WorkspaceDiffRequest;
     type Response = WorkspaceDiff;
 
     fn run(pyro: &Pyro, request: Self::Request, context: &Context) -> Result<Self::Response> {
         let form = match (request.stat, request.name_only) {
             (false, false) => DiffForm::Patch,
-            (true, false) => DiffForm::Stat,
+            (true, _) => DiffForm::Stat,
             (false, true) => DiffForm::NameOnly,
-            (true, true) => {
-                return Err(crate::Error::invalid(
-                    "conflict",
-                    "stat and name_only cannot be given at once",
-                )
-                .hint("ask for one of them"));
-            }
         };
         let wanted = DiffRequest {
             paths: request.paths,

@@ -1,10 +1,11 @@
 //! `pyro workspace exec`.
 
 use crate::command_line::CommandLine;
+use crate::input_rules::Rule;
 use crate::secret_env::SecretEnvs;
 use crate::vm_spec;
 use crate::workspaces::{Look, NewCommand, payloads};
-use crate::{Context, Effect, Error, Operation, Pyro, Result};
+use crate::{Context, Effect, Operation, Pyro, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub struct WorkspaceExecRequest {
     /// Id or unique name of a workspace
     #[arg(value_name = "WORKSPACE")]
     pub workspace_id: String,
-    /// Command for `/bin/sh -lc` in the guest; this or a command id
+    /// Command for `/bin/sh -lc` in the guest
     #[command(flatten)]
     #[serde(default)]
     pub command: CommandLine,
@@ -71,6 +72,12 @@ impl Operation for WorkspaceExec {
         "pyro workspace exec demo --command-id c0-7 --wait-seconds 600",
         "pyro workspace exec demo --command-id c0-7 --cancel",
     ];
+    const RULES: &'static [Rule] = &[
+        Rule::NotWith("command", &["command_id"]),
+        Rule::NotWith("timeout_seconds", &["command_id"]),
+        Rule::NotWith("secret_env", &["command_id"]),
+        Rule::Needs("cancel", &["command_id"]),
+    ];
     type Request = WorkspaceExecRequest;
     type Response = payloads::WorkspaceExec;
 
@@ -78,26 +85,12 @@ impl Operation for WorkspaceExec {
         let (workspaces, workspace) = (&pyro.workspaces, &request.workspace_id);
         let (events, cancel) = (context.events, context.cancel);
         if let Some(command_id) = request.command_id {
-            if !request.command.0.is_empty() {
-                return Err(Error::invalid(
-                    "conflict",
-                    "a command and a command_id are given at once",
-                )
-                .hint("give the command to run, or the id of one that was begun before"));
-            }
             let look = Look {
                 command_id,
                 wait_seconds: request.wait_seconds.unwrap_or_default(),
                 cancel: request.cancel,
             };
             return workspaces.look(workspace, &look, events, cancel);
-        }
-        if request.cancel {
-            return Err(Error::invalid(
-                "missing_command_id",
-                "cancel is about a command that runs, and none is named",
-            )
-            .hint("give --command-id; pyro workspace logs shows the ids"));
         }
         let command = NewCommand {
             command: request.command.checked()?,

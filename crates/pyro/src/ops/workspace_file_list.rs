@@ -1,5 +1,6 @@
 //! `pyro workspace file list`.
 
+use crate::input_rules::Rule;
 use crate::workspaces::files::payloads::FileList;
 use crate::workspaces::files::{List, Search};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -55,6 +56,10 @@ impl Operation for WorkspaceFileList {
         "pyro workspace file list demo",
         "pyro workspace file list demo src --recursive",
         "pyro workspace file list demo --search TODO --json",
+    ];
+    const RULES: &'static [Rule] = &[
+        Rule::Needs("regex", &["search"]),
+        Rule::Needs("ignore_case", &["search"]),
     ];
     type Request = WorkspaceFileListRequest;
     type Response = FileList;

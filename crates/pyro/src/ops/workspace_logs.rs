@@ -1,5 +1,6 @@
 //! `pyro workspace logs`.
 
+use crate::input_rules::Rule;
 use crate::workspaces::Logs;
 use crate::workspaces::payloads::{self, LogStream};
 use crate::{Context, Effect, Operation, Pyro, Result};
@@ -61,6 +62,11 @@ impl Operation for WorkspaceLogs {
     const EXAMPLES: &'static [&'static str] = &[
         "pyro workspace logs demo",
         "pyro workspace logs demo --sequence 7 --stream stderr --offset 65536",
+    ];
+    const RULES: &'static [Rule] = &[
+        Rule::Needs("stream", &["sequence"]),
+        Rule::Needs("offset", &["sequence"]),
+        Rule::Needs("limit", &["sequence"]),
     ];
     type Request = WorkspaceLogsRequest;
     type Response = payloads::WorkspaceLogs;

@@ -1,10 +1,10 @@
 //! The log of a workspace, or a page of it.
 //!
-//! Owns: what a call may ask for. Refuses: a page of no command in particular.
+//! Owns: what a call may ask for.
 
 use super::account::account;
 use super::result::log_entry;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::{Cancel, NoEvents};
 use crate::vms::checks;
 use crate::workspaces::Workspaces;
@@ -20,7 +20,8 @@ pub const LIMIT_BYTES_RANGE: RangeInclusive<u64> = 1..=1_048_576;
 /// Bytes of a page where nobody said.
 pub const PAGE_BYTES: u64 = 65_536;
 
-/// What to see of the log. A page is asked for by any of the last three.
+/// What to see of the log. A page of one command is asked for by any of the
+/// last three.
 #[derive(Clone, Debug, Default)]
 pub struct Logs {
     /// One command only.
@@ -38,16 +39,10 @@ impl Workspaces {
     /// one wrote.
     ///
     /// # Errors
-    /// As [`Self::status`]; `unknown_command`, `missing_sequence`, `out_of_range`.
+    /// As [`Self::status`]; `unknown_command`, `out_of_range`.
     pub fn logs(&self, wanted: &str, logs: &Logs) -> Result<WorkspaceLogs> {
-        let page_is_wanted = logs.stream.is_some() || logs.offset.is_some() || logs.limit.is_some();
-        if page_is_wanted && logs.sequence.is_none() {
-            return Err(Error::invalid(
-                "missing_sequence",
-                "stream, offset and limit are about one command, and none is named",
-            )
-            .hint("give --sequence N; pyro workspace logs without it shows the numbers"));
-        }
+        let page_is_wanted = logs.sequence.is_some()
+            && (logs.stream.is_some() || logs.offset.is_some() || logs.limit.is_some());
         let limit = logs.limit.unwrap_or(PAGE_BYTES);
         checks::within("limit", limit, &LIMIT_BYTES_RANGE)?;
         let folder = self.store.find(wanted)?;

@@ -90,13 +90,6 @@ impl NewService {
         if let Some(seconds) = self.health_interval_seconds {
             let range = HEALTH_INTERVAL_SECONDS_RANGE;
             checks::within("health_interval_seconds", seconds, &range)?;
-            if readiness.is_none() {
-                return Err(Error::invalid(
-                    "missing_readiness",
-                    "health_interval_seconds looks again at what made the service ready, and nothing does",
-                )
-                .hint("give --ready-tcp, --ready-http, --ready-file or --ready-command"));
-            }
         }
         check_ports(&self.ports)?;
         secrets::check_mapping(&self.secret_env)?;

@@ -59,10 +59,6 @@ fn what_cannot_be_started_is_refused_on_every_door() {
     );
     refused(zero(|one| one.cwd = "/etc".into()), "invalid_path");
     refused(
-        zero(|one| one.health_interval_seconds = Some(5)),
-        "missing_readiness",
-    );
-    refused(
         zero(|one| {
             one.readiness.file = Some("a".into());
             one.readiness.tcp = Some("localhost:1".into());

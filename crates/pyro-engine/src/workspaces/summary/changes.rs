@@ -9,6 +9,7 @@ use crate::events::Cancel;
 use crate::redact::Redactor;
 use crate::workspaces::files::diff::{compare, tree, with_lines};
 use crate::workspaces::payloads::{Workspace, WorkspaceState};
+use crate::workspaces::reach::unasked;
 use crate::workspaces::store::Folder;
 use crate::workspaces::supervisor::client::Session;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -51,9 +52,12 @@ pub fn changes(
         WorkspaceState::Creating => Some("is being made"),
     };
     let reason = |how: &str| {
+        let next = match unasked(workspace) {
+            Some(_) => "the next command starts it".to_owned(),
+            None => format!("pyro workspace start {}", folder.id),
+        };
         Ok(Err(format!(
-            "the workspace {how}, and its files are compared by its guest; pyro workspace start {}",
-            folder.id
+            "the workspace {how}, and its files are compared by its guest; {next}"
         )))
     };
     if let Some(how) = unavailable {
