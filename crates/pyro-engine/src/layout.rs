@@ -22,6 +22,8 @@
 //!
 //! <state>    PYRO_STATE_DIR, else $XDG_STATE_HOME/pyro, else ~/.local/state/pyro
 //! |- host.json               what was measured on this host boot (TSC rate, KVM proof)
+//! |- host-backups/<path>      files of chat hosts as they were, where a Git work tree would
+//! |                          have them, owned by `chat_hosts`
 //! |- mcp-token               what clients of `mcp serve --http` send, owned by that server
 //! |- exports/<id>/           what models exported of a workspace, owned by `workspaces`;
 //! |                          outlives it, and goes by age with `workspace prune`
@@ -127,6 +129,12 @@ impl Layout {
     #[must_use]
     pub fn exports(&self) -> PathBuf {
         self.state.join("exports")
+    }
+
+    /// Folder of chat hosts' files as they were, each by its whole path.
+    #[must_use]
+    pub fn host_backups(&self) -> PathBuf {
+        self.state.join("host-backups")
     }
 
     /// Folder of images of seeds.

@@ -93,7 +93,7 @@ impl Given<'_> {
     /// # Errors
     /// Those of [`Self::check`], [`Self::wish`] and the host's files.
     pub fn connect(&self, pyro: &Pyro, host: Host, obstacles: Obstacles) -> Result<Connected> {
-        let around = Surroundings::of_this_process()?;
+        let around = Surroundings::of_this_process(pyro.layout())?;
         self.check(pyro, &around)?;
         connect(host, &self.wish(&around)?, &around, obstacles)
     }

@@ -74,6 +74,26 @@ fn repair_does_not_give_up_a_document_that_is_whole() {
     }
 }
 
+/// Hosts read deeper documents than pyro does: none is given up for that.
+#[test]
+fn what_only_pyro_cannot_read_is_left() {
+    let site = Site::new();
+    let text = format!("{{\n\"a\": {}{}}}", "[".repeat(600), "]".repeat(600));
+    for host in ["claude-code", "opencode"] {
+        site.write(&file(host), &text);
+        for verb in ["connect", "repair"] {
+            let error = site.refused(&[verb, host]);
+            let why = "line 2, column 516: nested deeper than 512, and pyro reads no further";
+            assert!(error.contains(why), "{error}");
+        }
+        assert_eq!(site.read(&file(host)), text);
+        assert!(site.backups(&file(host)).is_empty());
+    }
+    let report = site.json(&["doctor"]);
+    let details = report["hosts"][0]["details"].as_str().unwrap();
+    assert!(details.contains("pyro reads no further"), "{details}");
+}
+
 /// Programs cut texts between the halves of a letter, and `JSON.parse` does not mind.
 #[test]
 fn half_a_letter_breaks_nothing() {

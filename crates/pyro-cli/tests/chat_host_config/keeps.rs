@@ -180,6 +180,45 @@ fn a_link_to_nothing_gets_its_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// A backup in a work tree is one that somebody commits.
+#[test]
+fn a_work_tree_gets_no_backups() {
+    let site = Site::new();
+    std::fs::create_dir_all(site.path("project/.git")).unwrap();
+    let project = site.path("project").canonicalize().unwrap();
+    let kept = site
+        .path("state/host-backups")
+        .join(project.strip_prefix("/").unwrap());
+    for (words, file) in [
+        (
+            vec!["connect", "claude-code", "--scope", "project"],
+            ".mcp.json",
+        ),
+        (
+            vec!["repair", "opencode", "--scope", "project"],
+            "opencode.json",
+        ),
+        (
+            vec!["print-config", "cursor", "--output", ".cursor/mcp.json"],
+            ".cursor/mcp.json",
+        ),
+    ] {
+        site.write(&format!("project/{file}"), "{ }\n");
+        let backup = site.json(&words)["backup_path"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let backup = std::path::PathBuf::from(backup);
+        assert_eq!(std::fs::read_to_string(&backup).unwrap(), "{ }\n");
+        assert!(site.backups(&format!("project/{file}")).is_empty());
+        assert_eq!(backup.parent().unwrap(), kept.join(file).parent().unwrap());
+    }
+    assert_eq!(
+        std::fs::metadata(site.path("state")).unwrap().mode() & 0o777,
+        0o700
+    );
+}
+
 #[test]
 fn the_newest_backups_stay_and_nothing_else_goes() {
     let site = Site::new();

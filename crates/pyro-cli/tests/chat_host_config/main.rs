@@ -10,6 +10,7 @@ mod doctor;
 mod documents;
 mod faults;
 mod keeps;
+mod managed;
 mod scopes;
 mod site;
 mod used;

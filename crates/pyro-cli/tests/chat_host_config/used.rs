@@ -132,6 +132,17 @@ fn a_program_that_is_gone_is_no_running_server() {
 }
 
 #[test]
+fn a_program_that_cannot_be_executed_starts_nothing() {
+    let site = Site::new();
+    let program = site.write("bin/mine", "no program");
+    let entry = format!("[mcp_servers.pyro]\ncommand = {program:?}\nargs = ['mcp', 'serve']\n");
+    site.write("home/.codex/config.toml", entry);
+    let [_, codex, _] = reports(&site, &[]);
+    let said = format!("its program {} cannot be executed", program.display());
+    assert!(details(&codex).contains(&said), "{codex}");
+}
+
+#[test]
 fn claudes_plugin_starts_a_server_by_itself() {
     let site = Site::new();
     site.fake("pyro", "exit 0");

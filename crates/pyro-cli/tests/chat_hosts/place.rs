@@ -19,6 +19,8 @@ pub struct Place {
     pub repository: PathBuf,
     /// Where programs are told that a proxy is.
     proxy: Option<String>,
+    /// Before all other folders of PATH.
+    first_on_path: Option<PathBuf>,
 }
 
 /// How a program ended.
@@ -44,6 +46,7 @@ impl Place {
             folder,
             repository,
             proxy: None,
+            first_on_path: None,
         };
         fs::create_dir(&place.repository).unwrap();
         for (name, content) in [
@@ -78,6 +81,12 @@ impl Place {
         self
     }
 
+    /// Programs of this folder come before the others.
+    pub fn first_on_path(mut self, folder: PathBuf) -> Self {
+        self.first_on_path = Some(folder);
+        self
+    }
+
     pub fn home(&self) -> &Path {
         self.folder.path()
     }
@@ -98,10 +107,13 @@ impl Place {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let cache = cache.parent().unwrap().join("test-cache");
+        let installed = installed::path();
+        let folders = self.first_on_path.clone().into_iter();
+        let path = folders.chain(std::env::split_paths(&installed));
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", installed::path())
+            .env("PATH", std::env::join_paths(path).unwrap())
             .env("HOME", self.home())
             .env("TERM", "dumb")
             .env("PYRO_ENVIRONMENT_CACHE_DIR", cache)

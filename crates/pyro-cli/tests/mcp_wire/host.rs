@@ -164,12 +164,17 @@ impl Host {
         }
     }
 
-    /// The next frame; all of stdout has to be frames.
-    pub fn frame(&mut self) -> Value {
-        let line = match self.frames.recv_timeout(PATIENCE) {
+    /// The next line of stdout.
+    pub fn line(&mut self) -> String {
+        match self.frames.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(error) => panic!("no frame: {error}; stderr: {}", self.said()),
-        };
+        }
+    }
+
+    /// The next frame; all of stdout has to be frames.
+    pub fn frame(&mut self) -> Value {
+        let line = self.line();
         let frame: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
         assert_eq!(frame["jsonrpc"], "2.0", "{frame}");
         frame

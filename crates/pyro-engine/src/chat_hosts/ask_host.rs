@@ -1,4 +1,4 @@
-//! Questions to hosts' programs.
+//! Questions to hosts' programs, and to ssh.
 //!
 //! ```text
 //! own process group, no stdin, output into unnamed files --> exit | deadline: the group is killed
@@ -8,11 +8,12 @@
 //! writing holds nobody up. Refuses: believing the answer; callers parse it.
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Hosts are large programs: one needs seconds on a busy machine.
@@ -20,11 +21,43 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// More than any of them prints.
 const MOST_BYTES: u64 = 4 << 20;
 
+/// How a program that was asked something ended.
+pub struct Ended {
+    /// Its status.
+    pub status: ExitStatus,
+    /// What it answered.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+}
+
 /// What a host printed before it ended well.
 ///
 /// # Errors
 /// Why there is no answer, in a few words.
 pub fn ask(program: &Path, arguments: &[&str], cwd: Option<&Path>) -> Result<String, String> {
+    let ended = run(program, arguments, cwd)?;
+    if ended.status.success() {
+        return Ok(ended.stdout);
+    }
+    let why = reason(&ended.stderr).map(shortened);
+    Err(why.unwrap_or_else(|| ended.status.to_string()))
+}
+
+/// A line as long as a person reads it.
+pub fn shortened(line: &str) -> String {
+    line.chars().take(200).collect()
+}
+
+/// Runs it to its end.
+///
+/// # Errors
+/// Why it did not come to one, in a few words.
+pub fn run(
+    program: &Path,
+    arguments: &[impl AsRef<OsStr>],
+    cwd: Option<&Path>,
+) -> Result<Ended, String> {
     let (mut stdout, mut stderr) = (file()?, file()?);
     let into = |file: &File| file.try_clone().map_err(|error| error.to_string());
     let mut command = Command::new(program);
@@ -55,17 +88,11 @@ pub fn ask(program: &Path, arguments: &[&str], cwd: Option<&Path>) -> Result<Str
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     ended?;
-    match status.success() {
-        true => text(&mut stdout),
-        false => {
-            let said = text(&mut stderr)?;
-            let why = reason(&said);
-            Err(why.map_or_else(
-                || status.to_string(),
-                |line| line.chars().take(200).collect(),
-            ))
-        }
-    }
+    Ok(Ended {
+        status,
+        stdout: text(&mut stdout)?,
+        stderr: text(&mut stderr)?,
+    })
 }
 
 /// The line of a program's complaints that says why: warnings come before it.

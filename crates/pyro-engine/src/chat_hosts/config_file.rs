@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! read:   links followed by hand -> the target's bytes, mode, owner
-//! write:  <name>.bak-<UTC> beside the target, synced
+//! write:  <name>.bak-<UTC> beside the target, synced; for one in a Git work tree,
+//!         where somebody would commit it: <state>/host-backups/<folder>/<name>.bak-<UTC>
 //!         temporary file beside it, same mode and owner, synced
 //!         the target read again: as it was? -- no: busy, nothing written
 //!         rename over the target; the folder synced
@@ -16,7 +17,7 @@
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,11 +88,12 @@ impl ConfigFile {
         })
     }
 
-    /// Replaces the contents; a file that was there is kept as a backup.
+    /// Replaces the contents; a file that was there is kept as a backup, below
+    /// `backups` when it is in a Git work tree.
     ///
     /// # Errors
     /// Those of [`Self::read`]; the file is as it was.
-    pub fn write(&self, bytes: &[u8]) -> Result<Written> {
+    pub fn write(&self, bytes: &[u8], backups: &Path) -> Result<Written> {
         let folder = self.target.parent().unwrap_or(Path::new("/"));
         if self.bytes.is_none() {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
@@ -105,8 +107,9 @@ impl ConfigFile {
         let mut temporary = temporary(folder, &self.target)?;
         let staged = stage(&mut temporary, &self.target, bytes);
         staged.map_err(failed("write beside", &self.target))?;
+        let kept_in = self.backup_folder(folder, backups);
         let backup = match &self.bytes {
-            Some(old) => Some(self.back_up(folder, old)?),
+            Some(old) => Some(self.back_up(&kept_in, old)?),
             None => None,
         };
         if contents(&self.target)? != self.bytes {
@@ -129,11 +132,26 @@ impl ConfigFile {
         }
         // The rename is done: a folder that cannot be synced changes nothing.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        prune(folder, &self.target);
+        prune_staged(folder, &self.target);
+        prune_staged(&kept_in, &self.target);
+        prune_backups(&kept_in, &self.target);
         Ok(Written::Done(backup))
     }
 
+    fn backup_folder(&self, folder: &Path, backups: &Path) -> PathBuf {
+        let in_work_tree = || folder.ancestors().any(|above| above.join(".git").exists());
+        match folder.strip_prefix("/") {
+            Ok(below) if in_work_tree() => backups.join(below),
+            _ => folder.to_owned(),
+        }
+    }
+
     fn back_up(&self, folder: &Path, old: &[u8]) -> Result<PathBuf> {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder);
+        made.map_err(failed("create", folder))?;
         let mut temporary = temporary(folder, &self.target)?;
         let staged = stage(&mut temporary, &self.target, old);
         staged.map_err(failed("back up", &self.target))?;
@@ -148,13 +166,20 @@ impl ConfigFile {
             now.second()
         );
         let name = file_name(&self.target);
-        for number in 0..100 {
+        // Not the number of one that went: names are in the order of time.
+        let start = format!("{name}.bak-{stamp}");
+        let of_this_second = names(folder).into_iter().filter_map(|name| {
+            let number = name.strip_prefix(&start)?.strip_prefix('-');
+            Some(number.map_or(0, |number| number.parse().unwrap_or(0)))
+        });
+        let first = of_this_second.max().map_or(0, |last: u32| last + 1);
+        for number in first..100 {
             let more = if number == 0 {
                 String::new()
             } else {
                 format!("-{number:02}")
             };
-            let path = folder.join(format!("{name}.bak-{stamp}{more}"));
+            let path = folder.join(format!("{start}{more}"));
             match temporary.persist_noclobber(&path) {
                 Ok(_) => return Ok(path),
                 Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
@@ -266,32 +291,36 @@ fn stage(
     temporary.as_file().sync_all()
 }
 
-/// Leaves the newest backups of a file, and nothing that a killed pyro staged.
-fn prune(folder: &Path, target: &Path) {
-    let prefix = format!("{}.bak-", file_name(target));
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    let names: Vec<_> = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    let is_backup = |name: &&String| name.strip_prefix(&prefix).is_some_and(is_stamp);
-    let mut backups: Vec<_> = names.iter().filter(is_backup).collect();
-    // Names sort by time.
-    backups.sort();
+/// Removes what a killed pyro staged for a file.
+fn prune_staged(folder: &Path, target: &Path) {
     let staged = format!(".{}.", file_name(target));
     let is_staged = |name: &&String| name.starts_with(&staged) && name.ends_with(STAGED);
-    for name in names.iter().filter(is_staged) {
+    for name in names(folder).iter().filter(is_staged) {
         let path = folder.join(name);
         let age = fs::metadata(&path).and_then(|found| found.modified());
         if age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Leaves the newest backups of a file.
+fn prune_backups(folder: &Path, target: &Path) {
+    let prefix = format!("{}.bak-", file_name(target));
+    let is_backup = |name: &String| name.strip_prefix(&prefix).is_some_and(is_stamp);
+    let mut backups = names(folder);
+    backups.retain(is_backup);
+    // Names sort by time.
+    backups.sort();
     for name in backups.iter().rev().skip(KEPT_BACKUPS) {
         let _ = fs::remove_file(folder.join(name));
     }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.collect()
 }
 
 /// `YYYYMMDDHHMMSS`, with `-NN` after the first of a second.
@@ -320,23 +349,68 @@ mod tests {
         };
         let absent = ConfigFile::read(&path).unwrap();
         fs::write(&path, "theirs").unwrap();
-        assert!(matches!(absent.write(b"ours").unwrap(), Written::Changed));
+        assert!(matches!(
+            absent.write(b"ours", Path::new("/nowhere")).unwrap(),
+            Written::Changed
+        ));
         let there = ConfigFile::read(&path).unwrap();
         fs::write(&path, "theirs, newer").unwrap();
-        assert!(matches!(there.write(b"ours").unwrap(), Written::Changed));
+        assert!(matches!(
+            there.write(b"ours", Path::new("/nowhere")).unwrap(),
+            Written::Changed
+        ));
         let there = ConfigFile::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        assert!(matches!(there.write(b"ours").unwrap(), Written::Changed));
+        assert!(matches!(
+            there.write(b"ours", Path::new("/nowhere")).unwrap(),
+            Written::Changed
+        ));
         fs::write(&path, "theirs").unwrap();
         assert_eq!(names(), ["config"], "a backup of nothing is left");
 
         let there = ConfigFile::read(&path).unwrap();
-        let Written::Done(Some(backup)) = there.write(b"ours").unwrap() else {
+        let Written::Done(Some(backup)) = there.write(b"ours", Path::new("/nowhere")).unwrap()
+        else {
             panic!("not written");
         };
         assert_eq!(fs::read(&path).unwrap(), b"ours");
         assert_eq!(fs::read(backup).unwrap(), b"theirs");
         assert_eq!(names().len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_left_for_somebody_to_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (backups, below) = (root.join("state/host-backups"), root.join("app/sub"));
+        fs::create_dir_all(&below).unwrap();
+        fs::create_dir(root.join("app/.git")).unwrap();
+        let path = below.join(".mcp.json");
+        for number in 0..8 {
+            fs::write(&path, number.to_string()).unwrap();
+            let file = ConfigFile::read(&path).unwrap();
+            let Written::Done(Some(backup)) = file.write(b"ours", &backups).unwrap() else {
+                panic!("not written");
+            };
+            assert_eq!(fs::read(&backup).unwrap(), number.to_string().as_bytes());
+        }
+        assert_eq!(fs::read_dir(&below).unwrap().count(), 1);
+        let kept = backups.join(below.strip_prefix("/").unwrap());
+        assert_eq!(fs::read_dir(&kept).unwrap().count(), KEPT_BACKUPS);
+        let mode = fs::metadata(&backups).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        // Where they cannot be kept, nothing is written.
+        let nowhere = root.join("app/sub/.mcp.json/x");
+        let file = ConfigFile::read(&path).unwrap();
+        let Err(error) = file.write(b"theirs", &nowhere) else {
+            panic!("written");
+        };
+        assert!(
+            error.message.starts_with("cannot create "),
+            "{}",
+            error.message
+        );
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
     }
 
     #[test]
@@ -356,7 +430,7 @@ mod tests {
             }
         }
         let there = ConfigFile::read(&place("config")).unwrap();
-        there.write(b"ours").unwrap();
+        there.write(b"ours", Path::new("/nowhere")).unwrap();
         assert!(!place(".config.old.pyro-tmp").exists());
         assert!(place(".config.new.pyro-tmp").exists());
         assert!(place(".other.old.pyro-tmp").exists());

@@ -15,13 +15,14 @@ use super::ask_host;
 use super::config_file::Written;
 use super::host::{Host, Scope};
 use super::kept_words;
+use super::managed::{self, Origin};
 use super::payloads::Connected;
 use super::places::Surroundings;
 use super::plugin;
 use super::survey::{Among, State, Surveyed, choose, survey};
 use crate::error::{Error, Result};
 use pyro_vmm::program::on_path;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Hosts write their own files at any time.
 const ATTEMPTS: usize = 5;
@@ -69,12 +70,16 @@ pub fn connect(
             _ => None,
         };
         let server_command = kept_words::server_command(wish, chosen.place.scope, found)?;
-        let Some((changed, backup)) = write(host, chosen, &server_command, obstacles)? else {
+        let Some((changed, backup)) = write(host, chosen, &server_command, obstacles, around)?
+        else {
             continue;
         };
         let mut notes = notes(host, &surveyed, index, program.is_some());
         notes.extend(about_sharing(chosen, &server_command));
         notes.extend(plugin::name(host, around).map(|name| plugin::beside(&name)));
+        let entry = host.entry(&server_command).object();
+        notes.extend(managed::refusal(host, around, &entry, Origin::Own));
+        notes.extend(managed::wins(host, around).map(|path| managed::beside(&path)));
         if changed
             && chosen
                 .file
@@ -154,7 +159,8 @@ fn write(
     chosen: &Surveyed,
     server_command: &[String],
     obstacles: Obstacles,
-) -> Result<Option<(bool, Option<std::path::PathBuf>)>> {
+    around: &Surroundings,
+) -> Result<Option<(bool, Option<PathBuf>)>> {
     let Surveyed {
         place, file, state, ..
     } = chosen;
@@ -170,12 +176,17 @@ fn write(
     let mut set = place.format.set(old, &place.keys, &entry, replace);
     // A whole document in which something stands in the way is not given up.
     let is_whole = || matches!(place.format.find(old, &[]), Ok(Some(whole)) if whole.is_object());
-    if replace && matches!(state, State::Broken(_)) && set.is_err() && !is_whole() {
+    let is_broken = matches!(&set, Err(fault) if !fault.is_limit);
+    if replace && matches!(state, State::Broken(_)) && is_broken && !is_whole() {
         set = place.format.set(b"", &place.keys, &entry, true);
     }
     let new = set.map_err(|fault| {
         let path = place.path.display();
         let hint = match obstacles {
+            _ if fault.is_limit => format!(
+                "put the entry into it by hand: pyro host print-config {}",
+                host.name()
+            ),
             Obstacles::Refuse => format!(
                 "mend it there; or: pyro host repair {}, which keeps it as a backup and writes \
                  a new one",
@@ -191,7 +202,7 @@ fn write(
     if file.bytes.as_deref() == Some(&new) {
         return Ok(Some((false, None)));
     }
-    Ok(match file.write(&new)? {
+    Ok(match file.write(&new, &around.backups)? {
         Written::Done(backup) => Some((true, backup)),
         Written::Changed => None,
     })

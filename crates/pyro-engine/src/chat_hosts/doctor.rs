@@ -6,14 +6,17 @@
 //! claude-code  its files: its own `mcp get` starts the server and prints prose
 //! ```
 //!
-//! Owns: the comparison of the entry that wins with the wanted one, in words.
+//! Owns: the comparison of the entry that wins with the wanted one, in words;
+//! what an administrator or another machine has to say to a right one.
 //! Refuses: writing, starting the server.
 
 use super::Wish;
 use super::ask_host::{self, ask};
 use super::connect::shown;
+use super::far;
 use super::host::{Host, SERVER, Scope};
-use super::kept_words::{self, command_words, is_there};
+use super::kept_words::{self, carried, command_words, is_there};
+use super::managed::{self, Origin};
 use super::payloads::{HostReport, HostsReport, Status};
 use super::places::Surroundings;
 use super::plugin;
@@ -48,9 +51,10 @@ pub fn report(
         .iter()
         .filter_map(|(one, obstacle)| {
             let remedy = match (one.status, obstacle) {
-                (Status::Drifted | Status::Missing, _) => format!("; {}", one.repair_command),
-                (Status::Ok, Some(_)) => String::new(),
-                _ => return None,
+                (Status::Unavailable, _) | (Status::Ok, None) => return None,
+                // No repair takes it away.
+                (_, Some(_)) => String::new(),
+                (Status::Drifted | Status::Missing, None) => format!("; {}", one.repair_command),
             };
             Some(format!("{}: {}{remedy}", one.host.name(), one.details))
         })
@@ -90,30 +94,45 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
         Some(State::With(entry)) => Some(entry.clone()),
         _ => None,
     };
+    let mut refusal = None;
     let entry = match answer {
         Some(Answer::Says(command, entry)) => {
             source = command.to_owned();
+            refusal = entry.as_ref().and_then(switched_off);
             entry
         }
         Some(Answer::Useless(why)) => {
             details.push(format!("{why}; its files were read instead"));
-            from_file
+            from_file.clone()
         }
-        None => from_file,
+        None => from_file.clone(),
     };
     let broken = chosen.and_then(Surveyed::trouble).or(trouble);
     let mut place = chosen;
-    let entry = match (plugin::name(host, around), entry) {
+    let plugin = plugin::name(host, around);
+    let mut origin = Origin::Own;
+    let entry = match (plugin.as_deref(), entry) {
         (Some(name), None) if broken.is_none() => {
             source = format!("plugin {name}");
+            origin = Origin::Plugin(name);
             place = None;
             Some(plugin::entry())
         }
         (Some(name), Some(entry)) => {
-            details.push(plugin::beside(&name));
+            details.push(plugin::beside(name));
             Some(entry)
         }
         (_, entry) => entry,
+    };
+    // The only file that counts, where there is one; without pyro it refuses.
+    let entry = match managed::exclusive(host, around) {
+        Some((path, Some(entry))) => {
+            source = shown(&path);
+            origin = Origin::Managed;
+            place = None;
+            Some(entry)
+        }
+        _ => entry,
     };
     let scope = chosen.map_or(home, |chosen| chosen.place.scope);
     let wanted = host.entry(&kept_words::server_command(wish, scope, entry.as_ref())?);
@@ -125,15 +144,38 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
                 drift.push("give doctor the flags it was connected with".to_owned());
             }
             details.extend(kept_words::said(wish, entry));
-            let obstacles: Vec<_> = idle.into_iter().chain(about_command(entry)).collect();
+            let refusal = refusal.or_else(|| managed::refusal(host, around, entry, origin));
+            if refusal.is_some() {
+                // Nobody switched it off in a file that repair mends.
+                drift.retain(|one| !one.starts_with("enabled is "));
+            }
+            let mut obstacles: Vec<_> = idle.into_iter().chain(about_command(entry)).collect();
+            let own_words = from_file.as_ref().map(command_words);
+            let words =
+                Some(command_words(entry)).filter(|words| own_words.as_ref() == Some(words));
+            match words
+                .filter(|_| scope != Scope::Project)
+                .and_then(|words| far::ask(&words))
+            {
+                Some(far::Found::Obstacle(said)) => obstacles.push(said),
+                Some(far::Found::Odd(said)) => details.push(said),
+                Some(far::Found::Ready) | None => {}
+            }
             let right = drift.is_empty();
             details.splice(0..0, drift);
             if right {
-                obstacle = (!obstacles.is_empty()).then(|| obstacles.join("; "));
-                Status::Ok
+                let status = match refusal {
+                    Some(_) => Status::Drifted,
+                    None => Status::Ok,
+                };
+                let all: Vec<_> = refusal.into_iter().chain(obstacles).collect();
+                obstacle = (!all.is_empty()).then(|| all.join("; "));
+                status
             } else {
+                details.extend(refusal);
                 details.extend(obstacles);
                 details.extend(about_content(host, around));
+                details.extend(managed::wins(host, around).map(|path| managed::beside(&path)));
                 Status::Drifted
             }
         }
@@ -141,7 +183,11 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
             details.insert(0, broken.clone());
             Status::Drifted
         }
-        (None, None) => Status::Missing,
+        (None, None) => {
+            let one = wanted.object();
+            details.extend(managed::refusal(host, around, &one, origin));
+            Status::Missing
+        }
     };
     let status = match (program.is_some(), host, &entry) {
         (true, ..) | (false, Host::OpenCode, Some(_)) => status,
@@ -150,8 +196,10 @@ fn look(host: Host, wish: &Wish, around: &Surroundings) -> Result<(HostReport, O
     details.extend(others(&surveyed, chosen));
     let said = headline(host, status, program.is_some(), entry.is_some());
     // The host starts nothing then, however right its entry is.
-    let said = match &obstacle {
-        Some(obstacle) if status == Status::Ok => format!("the entry is right, but {obstacle}"),
+    let said = match (&obstacle, status) {
+        (Some(obstacle), Status::Ok | Status::Drifted) => {
+            format!("the entry is right, but {obstacle}")
+        }
         _ => said,
     };
     details.insert(0, said);
@@ -250,7 +298,12 @@ fn answer(
 /// Codex's JSON as an entry; what its version does not print is in the file.
 fn codex_entry(object: &Value, mut entry: Map<String, Value>) -> Option<Map<String, Value>> {
     let transport = object.get("transport")?.as_object()?;
-    let top = ["enabled", "startup_timeout_sec", "tool_timeout_sec"];
+    let top = [
+        "enabled",
+        DISABLED,
+        "startup_timeout_sec",
+        "tool_timeout_sec",
+    ];
     let below = ["command", "args", "env_vars", "url"];
     let printed = (top.iter().filter_map(|key| Some((*key, object.get(*key)?)))).chain(
         below
@@ -266,6 +319,14 @@ fn codex_entry(object: &Value, mut entry: Map<String, Value>) -> Option<Map<Stri
     Some(entry)
 }
 
+/// Codex's key that says who keeps a server off, other than its entry.
+const DISABLED: &str = "disabled_reason";
+
+fn switched_off(entry: &Value) -> Option<String> {
+    let reason = entry.get(DISABLED)?.as_str()?;
+    Some(format!("codex keeps it switched off: {reason}"))
+}
+
 /// What keeps an entry's command from working, as far as can be seen.
 fn about_command(entry: &Value) -> Vec<String> {
     let words = command_words(entry);
@@ -273,8 +334,17 @@ fn about_command(entry: &Value) -> Vec<String> {
     if let Some(program) = words.first()
         && !is_there(program)
     {
-        said.push(format!("its program {program} is not there"));
+        said.push(match Path::new(program).exists() {
+            true => format!("its program {program} cannot be executed"),
+            false => format!("its program {program} is not there"),
+        });
     }
+    // Paths of another machine are that machine's.
+    let words = if carried(&words).is_some() {
+        Vec::new()
+    } else {
+        words
+    };
     for two in words.windows(2) {
         let (flag, path) = (two[0].as_str(), &two[1]);
         if !path.starts_with('/') || Path::new(path).is_dir() {

@@ -127,6 +127,16 @@ impl Entry {
             .collect()
     }
 
+    /// A new entry as one value.
+    pub fn object(&self) -> Value {
+        let fields = self.fresh().into_iter();
+        Value::Object(
+            fields
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
+    }
+
     /// What differs in an entry that is there, field by field.
     pub fn drift(&self, found: &Value) -> Vec<String> {
         // It is not even a server that is started.

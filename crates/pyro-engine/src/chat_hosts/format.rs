@@ -27,6 +27,8 @@ pub struct Fault {
     pub column: usize,
     /// In a few words.
     pub what: String,
+    /// Whether it is pyro that cannot read it, and the host may.
+    pub is_limit: bool,
 }
 
 impl Fault {
@@ -36,6 +38,7 @@ impl Fault {
             line,
             column,
             what: what.into(),
+            is_limit: false,
         }
     }
 }

@@ -182,10 +182,10 @@ mod tests {
         ] {
             let document: Value = serde_json::from_str(text).unwrap();
             let command = ["pyro", "mcp", "serve"].map(str::to_owned);
-            let fresh: serde_json::Map<_, _> = (host.entry(&command).fresh().into_iter())
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
-            assert_eq!(document["mcpServers"][SERVER], Value::Object(fresh));
+            assert_eq!(
+                document["mcpServers"][SERVER],
+                host.entry(&command).object()
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ use super::entry::{Change, Entry};
 use super::format::Fault;
 use super::splice::{Splice, indentation, newline};
 use jsonc_parser::ast::{self, Object, ObjectProp};
+use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -40,7 +41,20 @@ fn parse<'a>(text: &'a str, dialect: Dialect) -> Result<Option<ast::Value<'a>>, 
     };
     parse_to_ast(text, &CollectOptions::default(), &options)
         .map(|parsed| parsed.value)
-        .map_err(|error| Fault::at(text, error.range().start, error.kind().to_string()))
+        .map_err(|error| {
+            let (at, kind) = (error.range().start, error.kind());
+            match kind {
+                ParseErrorKind::NestingDepthExceeded => Fault {
+                    is_limit: true,
+                    ..Fault::at(
+                        text,
+                        at,
+                        "nested deeper than 512, and pyro reads no further",
+                    )
+                },
+                kind => Fault::at(text, at, kind.to_string()),
+            }
+        })
 }
 
 /// The text with other letters of the same length where an escape is half of

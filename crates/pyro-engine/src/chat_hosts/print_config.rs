@@ -151,12 +151,18 @@ fn goose(program: &str, arguments: &[String]) -> String {
 }
 
 /// Makes the document, and puts it into a file when one is named: a file that
-/// is there keeps everything else, and a backup.
+/// is there keeps everything else, and a backup (below `backups` when it is in
+/// a Git work tree).
 ///
 /// # Errors
 /// `host_config_exists` for a file that nothing can be merged into,
 /// `host_config_broken`, and those of reading and writing it.
-pub fn print_config(host: PrintHost, wish: &Wish, output: Option<&Path>) -> Result<PrintedConfig> {
+pub fn print_config(
+    host: PrintHost,
+    wish: &Wish,
+    output: Option<&Path>,
+    backups: &Path,
+) -> Result<PrintedConfig> {
     let server_command = wish.server_command(Scope::User)?;
     let shape = host.shape(&server_command);
     let made = |old: &[u8]| match &shape {
@@ -205,7 +211,7 @@ pub fn print_config(host: PrintHost, wish: &Wish, output: Option<&Path>) -> Resu
     let new = made(old.unwrap_or_default()).map_err(|fault| broken(&shown(&path), &fault))?;
     let mut changed = false;
     if old != Some(&new) {
-        let Written::Done(backup) = file.write(&new)? else {
+        let Written::Done(backup) = file.write(&new, backups)? else {
             return Err(Error::runtime(
                 "host_config_busy",
                 format!("{} was changed by somebody else meanwhile", path.display()),

@@ -16,7 +16,7 @@ use super::jsonc::Dialect;
 use super::places::Surroundings;
 use super::survey::Surveyed;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Says of each place why the host does not use an entry there.
 pub fn mark_idle(host: Host, around: &Surroundings, surveyed: &mut [Surveyed]) {
@@ -59,15 +59,12 @@ fn claude_code(around: &Surroundings, user: &[u8]) -> (Option<String>, Option<St
     let off = lists(&own, "disabledMcpServers").then(|| {
         "it is switched off for this project: switch it on with /mcp in claude".to_owned()
     });
-    let settings = |folder: &Path, name: &str| settings(&folder.join(name));
-    let of_user = around.folder("CLAUDE_CONFIG_DIR", ".claude");
-    let of_user = of_user.map_or(Value::Null, |folder| settings(&folder, "settings.json"));
-    let mut of_project = vec![own];
-    for folder in [&around.cwd, around.top_level()] {
-        for name in ["settings.json", "settings.local.json"] {
-            of_project.push(settings(&folder.join(".claude"), name));
-        }
-    }
+    let (of_user, of_project): (Vec<_>, Vec<_>) = all_settings(around)
+        .into_iter()
+        .partition(|one| one.is_of_user);
+    let said = |all: Vec<Settings>| all.into_iter().map(|one| one.said);
+    let of_user = said(of_user).next().unwrap_or_default();
+    let of_project: Vec<_> = [own].into_iter().chain(said(of_project)).collect();
     let trusted = of_project[0]["hasTrustDialogAccepted"] == true;
     let rejected = of_project
         .iter()
@@ -96,7 +93,44 @@ fn lists(settings: &Value, key: &str) -> bool {
     names.is_some_and(|names| names.iter().any(|name| name == SERVER))
 }
 
-/// A file of Claude Code's settings; what is absent or no JSON says nothing.
+/// A file of Claude Code's settings.
+pub struct Settings {
+    /// Where.
+    pub path: PathBuf,
+    /// Whether it is for all projects of its user.
+    pub is_of_user: bool,
+    /// What it says.
+    pub said: Value,
+}
+
+/// Those of the user and of the project, which a program of the user can write.
+pub fn all_settings(around: &Surroundings) -> Vec<Settings> {
+    let own = around.folder("CLAUDE_CONFIG_DIR", ".claude").ok();
+    let mut files = vec![(true, own.map(|folder| folder.join("settings.json")))];
+    let mut folders = vec![&*around.cwd];
+    folders.extend(
+        [around.top_level()]
+            .into_iter()
+            .filter(|top| *top != around.cwd),
+    );
+    for folder in folders {
+        for name in ["settings.json", "settings.local.json"] {
+            files.push((false, Some(folder.join(".claude").join(name))));
+        }
+    }
+    let files = files
+        .into_iter()
+        .filter_map(|(of_user, path)| Some((of_user, path?)));
+    files
+        .map(|(is_of_user, path)| Settings {
+            said: settings(&path),
+            path,
+            is_of_user,
+        })
+        .collect()
+}
+
+/// One such file; what is absent or no JSON says nothing.
 pub fn settings(path: &Path) -> Value {
     let text = std::fs::read(path).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Write the server into a chat host's configuration.
 ///
 /// Only pyro's own entry is touched: comments, other keys and keys that you
-/// added to the entry stay. The file as it was is kept beside it. Without
+/// added to the entry stay. The file as it was is kept beside it, or in
+/// pyro's state folder where it would lie in a Git work tree. Without
 /// --project-path or --repo-url, the server takes the project that the host
 /// is started in.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Without flags, the options that an entry has are taken for what was wanted;
 /// with flags, the entry is compared with them. Nothing is written, and no
-/// server is started.
+/// server is started; where one is to start on another machine, ssh asks that
+/// machine for its pyro.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostDoctorRequest {
@@ -52,7 +53,7 @@ impl Operation for HostDoctor {
     type Response = HostsReport;
 
     fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        let around = Surroundings::of_this_process()?;
+        let around = Surroundings::of_this_process(pyro.layout())?;
         let given = Given {
             launch: &request.launch,
             server: &request.server,

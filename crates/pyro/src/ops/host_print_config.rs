@@ -51,7 +51,7 @@ impl Operation for HostPrintConfig {
     type Response = PrintedConfig;
 
     fn run(pyro: &Pyro, request: Self::Request, _: &Context) -> Result<Self::Response> {
-        let around = Surroundings::of_this_process()?;
+        let around = Surroundings::of_this_process(pyro.layout())?;
         let given = Given {
             launch: &request.launch,
             server: &request.server,
@@ -61,6 +61,6 @@ impl Operation for HostPrintConfig {
         given.check(pyro, &around)?;
         let wish = given.wish(&around)?;
         let output = request.output.as_deref().map(expand_home);
-        print_config(request.host, &wish, output.as_deref())
+        print_config(request.host, &wish, output.as_deref(), &around.backups)
     }
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Mend the server's entry in a chat host's configuration.
 ///
 /// The entry that wins is mended, or the one of --scope; without flags, the
-/// options it has stay. A file that the host
-/// cannot read is replaced by a new one and stays beside it as a backup.
+/// options it has stay. A file that the host cannot read is kept as a backup
+/// and replaced by a new one.
 #[derive(Clone, Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostRepairRequest {
