@@ -35,6 +35,7 @@ pub mod redact;
 mod spool;
 pub mod start;
 mod turn;
+mod unfinished;
 pub mod vms;
 pub mod workspaces;
 

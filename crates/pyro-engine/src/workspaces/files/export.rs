@@ -11,7 +11,6 @@
 use super::diff::{DiffForm, DiffRequest};
 use super::new_file::NewFile;
 use super::payloads::Exported;
-use super::staging::Staging;
 use super::{asked, path, unpack};
 use crate::artifact::ArtifactType;
 use crate::diff::Diff;
@@ -21,6 +20,7 @@ use crate::guest::files::asks;
 use crate::host_paths::{Output, exists, is_in_git};
 use crate::spool::LOOK_BYTES;
 use crate::start::disk_copy::leave_room;
+use crate::unfinished;
 use crate::workspaces::Workspaces;
 use crate::workspaces::events::Done;
 use crate::workspaces::secrets::FoundSecrets;
@@ -32,6 +32,8 @@ use std::path::{Path, PathBuf};
 
 /// Most bytes of one export.
 const MAX_ARCHIVE_BYTES: u64 = 64 << 30;
+/// Folders beside an output, in which it is put together, begin so.
+const PARTIAL: &str = ".pyro-export-";
 
 impl Workspaces {
     /// Copies a file, link or the children of a directory to `output`, which
@@ -98,7 +100,8 @@ impl Workspaces {
             })
         })?;
         archive.rewind().map_err(Error::io("read below", parent))?;
-        let staging = Staging::beside(parent)?;
+        unfinished::sweep_folders(parent, PARTIAL);
+        let staging = unfinished::Folder::make(parent, PARTIAL)?;
         let whole = staging.path().join("content");
         std::fs::create_dir(&whole).map_err(Error::io("create", &whole))?;
         let unpacked = unpack::unpack(&mut archive, &whole, self.host.takes_git(), cancel)?;

@@ -16,7 +16,6 @@ mod pack;
 mod patch;
 pub mod payloads;
 mod read;
-mod staging;
 mod sync;
 mod unpack;
 mod write;

@@ -42,6 +42,7 @@ use crate::project::commit::Commit;
 use crate::spool::Room;
 use crate::start::BASELINE_DRIVE_BYTES;
 use crate::turn;
+use crate::unfinished;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -59,8 +60,6 @@ const SETTLED_SECONDS: f64 = 2.0;
 /// How often a source that changes while it is read is read again.
 const TRIES: usize = 3;
 const PARTIAL: &str = ".partial-";
-/// A sweep beside it can take something before it is locked; not every time.
-const LOCK_TRIES: usize = 10;
 
 /// A seed that is ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +178,7 @@ impl Baselines {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Baseline> {
-        let folder = partial_folder(&self.folder)?;
+        let folder = unfinished::Folder::make(&self.folder, PARTIAL)?;
         let mut prepared = looked.prepare(folder.path(), time, cancel)?;
         let written = self.make(&mut prepared.walked, events, cancel)?;
         Ok(Baseline {
@@ -191,7 +190,7 @@ impl Baselines {
     }
 
     fn cloned(&self, commit: &Commit, events: &dyn EventSink, cancel: &Cancel) -> Result<Baseline> {
-        let folder = partial_folder(&self.folder)?;
+        let folder = unfinished::Folder::make(&self.folder, PARTIAL)?;
         let tree = folder.path().join("tree");
         std::fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
         let listed = commit.check_out(&tree, &folder.path().join("index"), cancel)?;
@@ -211,7 +210,7 @@ impl Baselines {
         events: &dyn EventSink,
         cancel: &Cancel,
     ) -> Result<Written> {
-        let partial = partial_file(&self.folder)?;
+        let partial = unfinished::file(&self.folder, PARTIAL)?;
         let file = partial.as_file();
         let written = image::write(contents, &image::SEED, file, partial.path(), events, cancel)?;
         if self.touch(&written.key) {
@@ -259,19 +258,17 @@ impl Baselines {
     /// Removes what killed makers left, and images that no workspace has and
     /// nobody used for `unused`; the bytes that were freed.
     pub fn sweep(&self, unused: Duration, dry_run: bool) -> u64 {
-        let mut freed = 0;
+        let mut freed = unfinished::sweep_files(&self.folder, PARTIAL, dry_run);
+        if !dry_run {
+            unfinished::sweep_folders(&self.folder, PARTIAL);
+        }
         for (path, found) in files(&self.folder) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let gone = if name.starts_with(PARTIAL) {
-                File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
-            } else {
-                found.nlink() == 1 && is_older(&found, unused)
-            };
+            let gone = !name.starts_with(PARTIAL) && found.nlink() == 1 && is_older(&found, unused);
             if gone && (dry_run || std::fs::remove_file(&path).is_ok()) {
                 freed += found.blocks() * 512;
             }
         }
-        sweep_folders(&self.folder, dry_run);
         for (path, found) in files(&self.folder.join("seen")) {
             if !dry_run && is_older(&found, KEPT_UNUSED) {
                 let _ = std::fs::remove_file(path);
@@ -341,83 +338,6 @@ fn room() -> Room {
         code: "seed_too_large",
         hint: "leave large files out; what a command needs can come later: workspace sync push"
             .into(),
-    }
-}
-
-/// A folder that goes with its maker, or with the next sweep.
-fn partial_folder(within: &Path) -> Result<PartialFolder> {
-    // What is in it is read by paths without links.
-    let within = &within
-        .canonicalize()
-        .map_err(Error::io("resolve", within))?;
-    for _ in 0..LOCK_TRIES {
-        let folder = tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempdir_in(within)
-            .map_err(Error::io("make a folder in", within))?;
-        let Ok(lock) = File::open(folder.path()) else {
-            continue;
-        };
-        if is_held(&lock, folder.path())? {
-            return Ok(PartialFolder {
-                folder,
-                _lock: lock,
-            });
-        }
-    }
-    Err(others_take_it(within))
-}
-
-/// The same for a file.
-fn partial_file(within: &Path) -> Result<tempfile::NamedTempFile> {
-    for _ in 0..LOCK_TRIES {
-        let partial = tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempfile_in(within)
-            .map_err(Error::io("make a file in", within))?;
-        if is_held(partial.as_file(), partial.path())? {
-            return Ok(partial);
-        }
-    }
-    Err(others_take_it(within))
-}
-
-/// Locks what was just made, unless a sweep was faster and took its name.
-fn is_held(made: &File, path: &Path) -> Result<bool> {
-    made.lock().map_err(Error::io("lock", path))?;
-    let held = made.metadata().map_err(Error::io("look at", path))?;
-    Ok(path
-        .symlink_metadata()
-        .is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())))
-}
-
-fn others_take_it(within: &Path) -> Error {
-    let error = std::io::Error::other("others keep removing it");
-    Error::io("make a file in", within)(error)
-}
-
-struct PartialFolder {
-    folder: tempfile::TempDir,
-    _lock: File,
-}
-
-impl PartialFolder {
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-/// Removes folders that killed makers left.
-fn sweep_folders(within: &Path, dry_run: bool) {
-    let entries = std::fs::read_dir(within).into_iter().flatten().flatten();
-    for entry in entries {
-        let named = entry.file_name().to_string_lossy().starts_with(PARTIAL);
-        if named && !dry_run && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            let lock = File::open(entry.path());
-            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
-        }
     }
 }
 

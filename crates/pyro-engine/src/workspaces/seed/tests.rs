@@ -183,39 +183,6 @@ fn hostile_archives_are_refused_by_member() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-#[test]
-fn a_sweep_takes_nothing_that_is_being_made() {
-    let desk = desk();
-    let folder = desk.path("state/baselines");
-    make_private_dir(&folder).unwrap();
-    let folder = &folder.canonicalize().unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let done = &done;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                desk.baselines.sweep(Duration::from_secs(3600), false);
-            }
-        });
-        let makers: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(move || {
-                    for _ in 0..200 {
-                        let made = partial_file(folder).unwrap();
-                        let within = partial_folder(folder).unwrap();
-                        std::fs::write(within.path().join("index"), "mine").unwrap();
-                        assert!(made.path().exists() && within.path().join("index").exists());
-                    }
-                })
-            })
-            .collect();
-        let made: Vec<_> = makers.into_iter().map(|maker| maker.join()).collect();
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(made.iter().all(std::result::Result::is_ok));
-    });
-    assert_eq!(folder.read_dir().unwrap().count(), 0);
-}
-
 /// A small archive with every kind of member, to be spoilt.
 fn archive_bytes() -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
