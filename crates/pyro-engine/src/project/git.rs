@@ -202,7 +202,9 @@ fn run_beside(
         if let Ok(Some(status)) = waited {
             break status;
         }
-        let silent = began.elapsed() - Duration::from_millis(said.load(Ordering::Relaxed));
+        let last_said = Duration::from_millis(said.load(Ordering::Relaxed));
+        // It may say something between the two looks.
+        let silent = began.elapsed().saturating_sub(last_said);
         let why = if cancel.is_cancelled() {
             Some(Error::runtime("cancelled", "cancelled while git ran"))
         } else if too_much.load(Ordering::Relaxed) {
