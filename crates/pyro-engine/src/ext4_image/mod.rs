@@ -1,7 +1,7 @@
 //! A tree as an ext4 image.
 //!
-//! Owns: the image's layout, its size, and its key: a hash of every name,
-//! attribute and content, taken while they are written. Refuses: an image
+//! Owns: the image's layout, its size, and the hashes of the contents, taken
+//! while they are written, for its name (`content_key`). Refuses: an image
 //! beyond its drive.
 //!
 //! ```text
@@ -18,6 +18,7 @@ pub mod archive;
 pub mod tree;
 
 mod acl;
+mod content_key;
 mod odd_names;
 
 use crate::error::{Error, Result};
@@ -117,23 +118,25 @@ pub fn write(
     events: &dyn EventSink,
     cancel: &Cancel,
 ) -> Result<Written> {
-    let planned = Plan::new(contents.tree(), shape, path)?;
+    let planned = Plan::new(contents.tree(), shape, path, cancel)?;
     let folder = path.parent().unwrap_or(path);
     if planned.bytes_stored > LOOK_BYTES {
         leave_room(file, planned.bytes_stored, folder, "the image")?;
     }
     file.set_len(planned.layout.image_len())
         .map_err(Error::io("size", path))?;
-    let mut sink = Sink { file };
-    let mut writer = planned
-        .layout
-        .writer(&mut sink)
-        .map_err(|error| failed(error, path))?;
+    let wanted = || go_on(cancel, "writing", path);
+    // A write that a cancel ended has failed, too.
+    let stopped = |error| match wanted() {
+        Ok(()) => failed(error, path),
+        Err(cancelled) => cancelled,
+    };
+    let mut sink = Sink { file, cancel };
+    let mut writer = planned.layout.writer(&mut sink).map_err(stopped)?;
     let files = contents.tree().files().len();
     let mut digests = vec![None; files];
     let mut meter = Meter::new(shape.doing, Some(planned.bytes_stored), events);
     contents.each(&mut |number, reader| {
-        let wanted = || go_on(cancel, "writing", path);
         wanted()?;
         let mut hashed = Hashed {
             reader,
@@ -148,20 +151,20 @@ pub fn write(
             if let Some(error) = hashed.failed {
                 return Err(Error::runtime("source_io", error.to_string()));
             }
-            filled.map_err(|error| failed(error, path))?;
+            filled.map_err(stopped)?;
         }
         digests[number] = Some(hashed.hash.finalize());
         meter.add(hashed.bytes);
         Ok(())
     })?;
-    writer.finish().map_err(|error| failed(error, path))?;
+    writer.finish().map_err(stopped)?;
     planned.odd_names.apply(path, cancel)?;
     if let Some(bytes) = shape.drive_bytes {
         file.set_len(bytes).map_err(Error::io("size", path))?;
     }
     let tree = contents.tree();
     Ok(Written {
-        key: key(tree, &digests),
+        key: content_key::key(tree, &digests),
         entry_count: tree.len() as u64,
         bytes_written: planned.bytes,
     })
@@ -176,8 +179,22 @@ struct Plan {
     bytes_stored: u64,
 }
 
+/// Why there is no plan.
+enum Unplanned {
+    /// Perhaps in a larger image.
+    Unfit(mkext4::Error),
+    /// Nobody wants it any more.
+    Cancelled(Error),
+}
+
+impl From<mkext4::Error> for Unplanned {
+    fn from(error: mkext4::Error) -> Self {
+        Self::Unfit(error)
+    }
+}
+
 impl Plan {
-    fn new(tree: &Tree, shape: &Shape, path: &Path) -> Result<Self> {
+    fn new(tree: &Tree, shape: &Shape, path: &Path, cancel: &Cancel) -> Result<Self> {
         let mut size = estimate(tree).max(shape.least_bytes);
         let mut tries = 1;
         loop {
@@ -188,18 +205,25 @@ impl Plan {
                 )
                 .hint("a seed of up to 256 GiB fits; leave large files out"));
             }
-            match Self::of_size(tree, shape, size) {
+            let wanted = || go_on(cancel, "laying out", path);
+            match Self::of_size(tree, shape, size, &wanted) {
                 Ok(plan) => return Ok(plan),
-                Err(_) if tries < TRIES => {
+                Err(Unplanned::Cancelled(error)) => return Err(error),
+                Err(Unplanned::Unfit(_)) if tries < TRIES => {
                     size = size.saturating_mul(2);
                     tries += 1;
                 }
-                Err(error) => return Err(failed(error, path)),
+                Err(Unplanned::Unfit(error)) => return Err(failed(error, path)),
             }
         }
     }
 
-    fn of_size(tree: &Tree, shape: &Shape, size_bytes: u64) -> mkext4::Result<Self> {
+    fn of_size(
+        tree: &Tree,
+        shape: &Shape,
+        size_bytes: u64,
+        wanted: &dyn Fn() -> Result<()>,
+    ) -> std::result::Result<Self, Unplanned> {
         let mut options = Options::new(size_bytes, shape.uuid, 0);
         options.inodes = InodeCount::Exact(inodes(tree, shape));
         options.reserved_percent = 0;
@@ -217,6 +241,7 @@ impl Plan {
         let mut odd_names = OddNames::new(shape.folder);
         let (mut bytes, mut bytes_stored) = (0, 0);
         for (path, node) in tree.nodes() {
+            wanted().map_err(Unplanned::Cancelled)?;
             let cut = path.iter().rposition(|byte| *byte == b'/');
             let (parent, last) =
                 cut.map_or((b"".as_slice(), path), |at| (&path[..at], &path[at + 1..]));
@@ -369,10 +394,13 @@ fn failed(error: mkext4::Error, path: &Path) -> Error {
 /// A fresh file: what is not written reads as zeros.
 struct Sink<'a> {
     file: &'a File,
+    /// Looked at in the middle of the tables, too: they may be large.
+    cancel: &'a Cancel,
 }
 
 impl RegionSink for Sink<'_> {
     fn data(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        ended(self.cancel)?;
         self.file.write_all_at(bytes, offset)
     }
 
@@ -393,9 +421,7 @@ struct Hashed<'a> {
 
 impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(std::io::Error::other("cancelled"));
-        }
+        ended(self.cancel)?;
         match self.reader.read(buffer) {
             Ok(0) if !buffer.is_empty() => {
                 self.failed = Some(std::io::Error::other("it is shorter than it was"));
@@ -415,61 +441,9 @@ impl Read for Hashed<'_> {
     }
 }
 
-/// Everything that is in the image, as a name for it.
-fn key(tree: &Tree, digests: &[Option<impl AsRef<[u8]>>]) -> String {
-    let mut hash = Sha256::new();
-    let attributes = |hash: &mut Sha256, meta: &Meta| {
-        hash.update(meta.mode.to_le_bytes());
-        hash.update(meta.mtime.0.to_le_bytes());
-        hash.update(meta.mtime.1.to_le_bytes());
-    };
-    let text = |hash: &mut Sha256, text: &[u8]| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    hash.update(b"pyro baseline 1");
-    attributes(&mut hash, &tree.root);
-    // Hard links are in the key by the first name of their file.
-    let mut first: HashMap<usize, &[u8]> = HashMap::new();
-    for (path, node) in tree.nodes() {
-        text(&mut hash, path);
-        match node {
-            Node::Folder(meta) => {
-                hash.update(b"d");
-                attributes(&mut hash, meta);
-            }
-            Node::Symlink(meta, target) => {
-                hash.update(b"l");
-                attributes(&mut hash, meta);
-                text(&mut hash, target);
-            }
-            Node::Special(meta, special) => {
-                hash.update(b"s");
-                attributes(&mut hash, meta);
-                text(&mut hash, format!("{special:?}").as_bytes());
-            }
-            Node::File(number) => {
-                if let Some(name) = first.get(number) {
-                    hash.update(b"h");
-                    text(&mut hash, name);
-                    continue;
-                }
-                first.insert(*number, path);
-                let file = &tree.files()[*number];
-                hash.update(b"f");
-                attributes(&mut hash, &file.meta);
-                hash.update(file.size.to_le_bytes());
-                for piece in &file.data {
-                    hash.update(piece.offset.to_le_bytes());
-                    hash.update(piece.length.to_le_bytes());
-                }
-                let digest = digests.get(*number).and_then(Option::as_ref);
-                text(
-                    &mut hash,
-                    digest.map_or(b"".as_slice(), |digest| digest.as_ref()),
-                );
-            }
-        }
+fn ended(cancel: &Cancel) -> std::io::Result<()> {
+    match cancel.is_cancelled() {
+        true => Err(std::io::Error::other("cancelled")),
+        false => Ok(()),
     }
-    hex::encode(&hash.finalize()[..16])
 }

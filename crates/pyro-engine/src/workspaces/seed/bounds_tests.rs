@@ -134,6 +134,10 @@ fn a_cancel_ends_what_is_unpacked_and_what_is_written() {
         }
         fn each(&mut self, fill: &mut image::Fill<'_>) -> Result<()> {
             let (cancel, reads) = (self.1, 0);
+            assert!(
+                !cancel.is_cancelled(),
+                "the names were laid out all the same"
+            );
             fill(0, &mut Endless { cancel, reads })
         }
     }
@@ -149,16 +153,13 @@ fn a_cancel_ends_what_is_unpacked_and_what_is_written() {
     let cancel = Cancel::default();
     let at = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
     let mut contents = One(tree, &cancel);
-    let to = at.as_file();
-    let written = image::write(
-        &mut contents,
-        &image::SEED,
-        to,
-        at.path(),
-        &NoEvents,
-        &cancel,
-    );
-    assert_eq!(written.unwrap_err().code, "cancelled");
+    for doing in ["writing", "laying out"] {
+        let (shape, to) = (&image::SEED, at.as_file());
+        let written = image::write(&mut contents, shape, to, at.path(), &NoEvents, &cancel);
+        let error = written.unwrap_err();
+        assert_eq!(error.code, "cancelled");
+        assert!(error.message.contains(doing), "{error}");
+    }
     drop(at);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
