@@ -91,8 +91,20 @@ impl Given<'_> {
     /// Writes the entry of a host.
     ///
     /// # Errors
-    /// Those of [`Self::check`], [`Self::wish`] and the host's files.
+    /// `conflict`, those of [`Self::check`], [`Self::wish`] and the host's files.
     pub fn connect(&self, pyro: &Pyro, host: Host, obstacles: Obstacles) -> Result<Connected> {
+        if let Some(path) = self.config_path
+            && host != Host::OpenCode
+        {
+            let name = host.name();
+            let what =
+                format!("--config-path {path} is for opencode, and {name} would not read it");
+            let next = match host {
+                Host::Codex => "leave it out; CODEX_HOME says where codex has its file",
+                _ => "leave it out; CLAUDE_CONFIG_DIR says where claude has its file",
+            };
+            return Err(Error::invalid("conflict", what).hint(next));
+        }
         let around = Surroundings::of_this_process(pyro.layout())?;
         self.check(pyro, &around)?;
         connect(host, &self.wish(&around)?, &around, obstacles)

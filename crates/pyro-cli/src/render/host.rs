@@ -77,8 +77,7 @@ pub fn report(response: &Value) -> String {
             let _ = writeln!(out, "  Config: {path}");
         }
         let repair = text(host, "repair_command");
-        // An issue without it is one that no repair mends.
-        if status != "ok" && !is_issue(response, &name, |issue| !issue.ends_with(&repair)) {
+        if host["repairable"] == true {
             let _ = writeln!(out, "  Repair: {repair}");
         }
     }
@@ -87,14 +86,6 @@ pub fn report(response: &Value) -> String {
         let _ = writeln!(out, "Project: {problem}");
     }
     out
-}
-
-fn is_issue(response: &Value, host: &str, is: impl Fn(&str) -> bool) -> bool {
-    let mut issues = response["issues"].as_array().into_iter().flatten();
-    issues.any(|issue| {
-        let of_host = issue.as_str().and_then(|issue| issue.strip_prefix(host));
-        of_host.is_some_and(|issue| issue.starts_with(": ") && is(issue))
-    })
 }
 
 /// A command as a shell reads it.

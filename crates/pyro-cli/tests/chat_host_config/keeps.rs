@@ -180,6 +180,19 @@ fn a_link_to_nothing_gets_its_file() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// What is committed is read by whoever has the project.
+#[test]
+fn a_projects_new_file_is_as_readable_as_any_other() {
+    let site = Site::new();
+    let theirs = site.write("project/main.c", "");
+    for (host, _) in HOSTS {
+        let result = site.json(&["connect", host, "--scope", "project"]);
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let path = result["config_path"].as_str().unwrap();
+        assert_eq!(mode(path.as_ref()), mode(&theirs), "{path}");
+    }
+}
+
 /// A backup in a work tree is one that somebody commits.
 #[test]
 fn a_work_tree_gets_no_backups() {

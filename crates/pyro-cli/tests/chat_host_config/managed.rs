@@ -98,13 +98,25 @@ fn claude_code_is_not_ok_when_it_is_not_allowed() {
     let claude = host(&site, 0).unwrap();
     assert_eq!(claude["status"], "missing", "{claude}");
     assert!(details(&claude).ends_with(only), "{claude}");
+    assert_eq!(claude["repairable"], false, "{claude}");
     let servers = format!(
         r#"{{"mcpServers": {{"pyro": {{"type": "stdio", "command": {PYRO:?}, "args": ["mcp", "serve"], "timeout": 3600000}}}}}}"#
     );
-    site.write(SERVERS, servers);
+    site.write(SERVERS, &servers);
     let claude = host(&site, 0).unwrap();
     assert_eq!(claude["status"], "ok", "{claude}");
     assert_eq!(claude["source"], "/etc/claude-code/managed-mcp.json");
+
+    // Nothing that repair could write would change it.
+    site.write(SERVERS, servers.replace("\"serve\"", "\"server\""));
+    let claude = host(&site, 0).unwrap();
+    assert_eq!(claude["status"], "drifted", "{claude}");
+    assert_eq!(claude["repairable"], false, "{claude}");
+    let text = run_as_text(&site, &["doctor"]).unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    let repair = "Repair: pyro host repair";
+    assert!(!text.contains(&format!("{repair} claude-code")), "{text}");
+    assert!(text.contains(&format!("{repair} codex")), "{text}");
 }
 
 #[test]
@@ -169,4 +181,5 @@ fn a_file_that_wins_over_all_is_named() {
     let opencode = host(&site, 2).unwrap();
     assert_eq!(opencode["status"], "drifted", "{opencode}");
     assert!(details(&opencode).contains(wins), "{opencode}");
+    assert_eq!(opencode["repairable"], false, "{opencode}");
 }

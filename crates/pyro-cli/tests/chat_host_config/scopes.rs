@@ -178,6 +178,19 @@ fn a_scope_that_a_host_has_not() {
 }
 
 #[test]
+fn a_file_that_the_host_does_not_read_is_not_passed_over() {
+    let site = Site::new();
+    for (host, command) in [("claude-code", "connect"), ("codex", "repair")] {
+        let error = site.refused(&[command, host, "--config-path", "my.json"]);
+        let said = format!(
+            "conflict: --config-path my.json is for opencode, and {host} would not read it"
+        );
+        assert_eq!(error, said);
+    }
+    assert!(!site.path("project/my.json").exists() && !site.home(".claude.json").exists());
+}
+
+#[test]
 fn commands_have_the_form_that_was_chosen() {
     let site = Site::new();
     let command = |words: &[&str]| {

@@ -71,6 +71,15 @@ fn failed<'a>(action: &'a str, path: &'a Path) -> impl Fn(std::io::Error) -> Err
     }
 }
 
+/// Who may read a file that was not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Its user: hosts keep what they like in theirs, also tokens.
+    Owner,
+    /// Whom the umask lets.
+    Umask,
+}
+
 impl ConfigFile {
     /// Reads it; a file that does not exist has no bytes.
     ///
@@ -89,11 +98,12 @@ impl ConfigFile {
     }
 
     /// Replaces the contents; a file that was there is kept as a backup, below
-    /// `backups` when it is in a Git work tree.
+    /// `backups` when it is in a Git work tree, and keeps its mode; a new one
+    /// is for `readers`.
     ///
     /// # Errors
     /// Those of [`Self::read`]; the file is as it was.
-    pub fn write(&self, bytes: &[u8], backups: &Path) -> Result<Written> {
+    pub fn write(&self, bytes: &[u8], readers: Readers, backups: &Path) -> Result<Written> {
         let folder = self.target.parent().unwrap_or(Path::new("/"));
         if self.bytes.is_none() {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
@@ -104,7 +114,7 @@ impl ConfigFile {
                 Err(error) => return Err(failed("write", &self.target)(error.into())),
             }
         }
-        let mut temporary = temporary(folder, &self.target)?;
+        let mut temporary = temporary(folder, &self.target, readers)?;
         let staged = stage(&mut temporary, &self.target, bytes);
         staged.map_err(failed("write beside", &self.target))?;
         let kept_in = self.backup_folder(folder, backups);
@@ -152,7 +162,7 @@ impl ConfigFile {
             .mode(0o700)
             .create(folder);
         made.map_err(failed("create", folder))?;
-        let mut temporary = temporary(folder, &self.target)?;
+        let mut temporary = temporary(folder, &self.target, Readers::Owner)?;
         let staged = stage(&mut temporary, &self.target, old);
         staged.map_err(failed("back up", &self.target))?;
         let now = time::OffsetDateTime::now_utc();
@@ -265,8 +275,13 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn temporary(folder: &Path, target: &Path) -> Result<tempfile::NamedTempFile> {
+fn temporary(folder: &Path, target: &Path, readers: Readers) -> Result<tempfile::NamedTempFile> {
+    let mode = match readers {
+        Readers::Owner => 0o600,
+        Readers::Umask => 0o666,
+    };
     tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(mode))
         .prefix(&format!(".{}.", file_name(target)))
         .suffix(STAGED)
         .tempfile_in(folder)
@@ -350,26 +365,34 @@ mod tests {
         let absent = ConfigFile::read(&path).unwrap();
         fs::write(&path, "theirs").unwrap();
         assert!(matches!(
-            absent.write(b"ours", Path::new("/nowhere")).unwrap(),
+            absent
+                .write(b"ours", Readers::Owner, Path::new("/nowhere"))
+                .unwrap(),
             Written::Changed
         ));
         let there = ConfigFile::read(&path).unwrap();
         fs::write(&path, "theirs, newer").unwrap();
         assert!(matches!(
-            there.write(b"ours", Path::new("/nowhere")).unwrap(),
+            there
+                .write(b"ours", Readers::Owner, Path::new("/nowhere"))
+                .unwrap(),
             Written::Changed
         ));
         let there = ConfigFile::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert!(matches!(
-            there.write(b"ours", Path::new("/nowhere")).unwrap(),
+            there
+                .write(b"ours", Readers::Owner, Path::new("/nowhere"))
+                .unwrap(),
             Written::Changed
         ));
         fs::write(&path, "theirs").unwrap();
         assert_eq!(names(), ["config"], "a backup of nothing is left");
 
         let there = ConfigFile::read(&path).unwrap();
-        let Written::Done(Some(backup)) = there.write(b"ours", Path::new("/nowhere")).unwrap()
+        let Written::Done(Some(backup)) = there
+            .write(b"ours", Readers::Owner, Path::new("/nowhere"))
+            .unwrap()
         else {
             panic!("not written");
         };
@@ -389,7 +412,9 @@ mod tests {
         for number in 0..8 {
             fs::write(&path, number.to_string()).unwrap();
             let file = ConfigFile::read(&path).unwrap();
-            let Written::Done(Some(backup)) = file.write(b"ours", &backups).unwrap() else {
+            let Written::Done(Some(backup)) =
+                file.write(b"ours", Readers::Owner, &backups).unwrap()
+            else {
                 panic!("not written");
             };
             assert_eq!(fs::read(&backup).unwrap(), number.to_string().as_bytes());
@@ -402,7 +427,7 @@ mod tests {
         // Where they cannot be kept, nothing is written.
         let nowhere = root.join("app/sub/.mcp.json/x");
         let file = ConfigFile::read(&path).unwrap();
-        let Err(error) = file.write(b"theirs", &nowhere) else {
+        let Err(error) = file.write(b"theirs", Readers::Owner, &nowhere) else {
             panic!("written");
         };
         assert!(
@@ -430,7 +455,9 @@ mod tests {
             }
         }
         let there = ConfigFile::read(&place("config")).unwrap();
-        there.write(b"ours", Path::new("/nowhere")).unwrap();
+        there
+            .write(b"ours", Readers::Owner, Path::new("/nowhere"))
+            .unwrap();
         assert!(!place(".config.old.pyro-tmp").exists());
         assert!(place(".config.new.pyro-tmp").exists());
         assert!(place(".other.old.pyro-tmp").exists());

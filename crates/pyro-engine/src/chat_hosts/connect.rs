@@ -12,7 +12,7 @@
 
 use super::Wish;
 use super::ask_host;
-use super::config_file::Written;
+use super::config_file::{Readers, Written};
 use super::host::{Host, Scope};
 use super::kept_words;
 use super::managed::{self, Origin};
@@ -202,7 +202,12 @@ fn write(
     if file.bytes.as_deref() == Some(&new) {
         return Ok(Some((false, None)));
     }
-    Ok(match file.write(&new, &around.backups)? {
+    // A project's file is for everybody who has the project.
+    let readers = match place.scope {
+        Scope::Project => Readers::Umask,
+        Scope::Local | Scope::User => Readers::Owner,
+    };
+    Ok(match file.write(&new, readers, &around.backups)? {
         Written::Done(backup) => Some((true, backup)),
         Written::Changed => None,
     })

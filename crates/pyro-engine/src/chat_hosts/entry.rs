@@ -48,6 +48,15 @@ pub const REACHED: [&str; 7] = [
     "headers",
 ];
 
+/// A field that is not as wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Its name.
+    pub field: &'static str,
+    /// What is wrong with it, in a few words.
+    pub said: String,
+}
+
 /// pyro's entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry(pub Vec<(&'static str, Field)>);
@@ -138,15 +147,25 @@ impl Entry {
     }
 
     /// What differs in an entry that is there, field by field.
-    pub fn drift(&self, found: &Value) -> Vec<String> {
+    pub fn drift(&self, found: &Value) -> Vec<Drift> {
         // It is not even a server that is started.
         if let Some(url) = found.get("url") {
-            return vec![format!("url is {url}, expected a command")];
+            let said = format!("url is {url}, expected a command");
+            return vec![Drift { field: "url", said }];
         }
-        self.0
-            .iter()
-            .filter_map(|(name, field)| field.drift(name, found.get(name)))
-            .collect()
+        let drift = |(field, wanted): &(&'static str, Field)| {
+            let said = wanted.drift(field, found.get(field))?;
+            Some(Drift { field, said })
+        };
+        self.0.iter().filter_map(drift).collect()
+    }
+
+    /// Whether a field has a command's words, the server's options among them.
+    pub fn has_options(&self, name: &str) -> bool {
+        let mut fields = self.0.iter();
+        fields.any(|(field, wanted)| {
+            *field == name && matches!(wanted, Field::Exact(Value::Array(_)))
+        })
     }
 }
 
@@ -168,14 +187,18 @@ mod tests {
     fn what_the_user_made_larger_is_no_drift() {
         let found = json!({"command": "pyro", "timeout": 20.5, "own": 1,
             "env_vars": ["B", "C", {"name": "A"}], "enabled": true});
-        assert_eq!(entry().drift(&found), Vec::<String>::new());
+        assert_eq!(entry().drift(&found), []);
     }
 
     #[test]
     fn drift_names_each_field() {
         let found = json!({"command": ["x"], "env_vars": ["A"], "enabled": false});
+        let said = |found| {
+            let drift = entry().drift(found).into_iter();
+            drift.map(|one| one.said).collect::<Vec<_>>()
+        };
         assert_eq!(
-            entry().drift(&found),
+            said(&found),
             [
                 r#"command is ["x"], expected "pyro""#,
                 "timeout is missing, expected 20",
@@ -184,7 +207,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            entry().drift(&json!({"url": "u"})),
+            said(&json!({"url": "u"})),
             [r#"url is "u", expected a command"#]
         );
     }

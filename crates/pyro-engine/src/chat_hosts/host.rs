@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// The server's name in every host.
 pub const SERVER: &str = "pyro";
+/// The field by which somebody switches a server off.
+pub const SWITCH: &str = "enabled";
 
 /// A host that pyro connects, looks after and repairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -145,13 +147,13 @@ impl Host {
                     ("env_vars", Field::Includes(variables())),
                     ("startup_timeout_sec", Field::AtLeast(START_SECONDS)),
                     ("tool_timeout_sec", Field::AtLeast(CALL_SECONDS)),
-                    ("enabled", Field::NotFalse),
+                    (SWITCH, Field::NotFalse),
                 ])
                 .collect(),
             Self::OpenCode => vec![
                 ("type", exact(json!("local"))),
                 ("command", exact(json!(command))),
-                ("enabled", exact(json!(true))),
+                (SWITCH, exact(json!(true))),
                 ("timeout", Field::AtLeast(CALL_SECONDS * 1000)),
             ],
         };

@@ -83,6 +83,8 @@ pub struct HostReport {
     pub details: String,
     /// The command that mends it
     pub repair_command: String,
+    /// Whether it does: not what is right, nor what an administrator's file says
+    pub repairable: bool,
     /// What its program says of its version
     pub host_version: Option<String>,
     /// The file whose entry wins

@@ -4,7 +4,7 @@
 //! and never looks after. Refuses: an existing file it cannot merge into.
 
 use super::Wish;
-use super::config_file::{ConfigFile, Written};
+use super::config_file::{ConfigFile, Readers, Written};
 use super::connect::shown;
 use super::entry::{Entry, Field};
 use super::format::Format;
@@ -211,7 +211,7 @@ pub fn print_config(
     let new = made(old.unwrap_or_default()).map_err(|fault| broken(&shown(&path), &fault))?;
     let mut changed = false;
     if old != Some(&new) {
-        let Written::Done(backup) = file.write(&new, backups)? else {
+        let Written::Done(backup) = file.write(&new, Readers::Owner, backups)? else {
             return Err(Error::runtime(
                 "host_config_busy",
                 format!("{} was changed by somebody else meanwhile", path.display()),

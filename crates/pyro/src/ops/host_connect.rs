@@ -26,7 +26,7 @@ pub struct HostConnectRequest {
     #[arg(long, value_name = "SCOPE", value_parser = scope_parser())]
     #[serde(default)]
     pub scope: Option<Scope>,
-    /// OpenCode's file, when it is not the usual one; other hosts do not look at it
+    /// OpenCode's file, when it is not the usual one; for no other host
     #[arg(long, value_name = "PATH")]
     #[serde(default)]
     pub config_path: Option<String>,
