@@ -5,7 +5,7 @@
 //!   a request that is no JSON    -32700, when its id can be told: half of an emoji, say
 //!   no JSON                      dropped: an answer might be answered in turn
 //!   JSON, but no frame; a batch  -32600, with its id where it has one
-//!   longer than the bound        -32600, and dropped as it comes
+//!   longer than the bound        -32600, with its id; dropped as it comes
 //! ```
 //!
 //! The transport of rmcp drops all but the first, or answers them without an
@@ -14,6 +14,9 @@
 //! Owns: lines, their bound, what is said about bad ones. Refuses: knowing any
 //! method.
 
+mod request_id;
+
+use request_id::IdFinder;
 use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
@@ -35,15 +38,15 @@ pub struct Lines<R, W> {
     write: Arc<Mutex<Option<W>>>,
     line: Vec<u8>,
     most_bytes: usize,
-    /// The rest of a line that is too long.
-    skipping: bool,
+    /// A line that is too long, while the rest of it comes.
+    too_long: Option<IdFinder>,
     /// One word about a bad line is on its way; the next line waits for it.
     refusal: Option<JoinHandle<()>>,
 }
 
 enum Line {
     Whole,
-    TooLong,
+    TooLong(Option<RequestId>),
     End,
 }
 
@@ -54,7 +57,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
             write: Arc::new(Mutex::new(Some(write))),
             line: Vec::new(),
             most_bytes,
-            skipping: false,
+            too_long: None,
             refusal: None,
         }
     }
@@ -65,23 +68,28 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Send + Unpin + 'static> Lines<R, W> {
         loop {
             let bytes = self.read.fill_buf().await?;
             if bytes.is_empty() {
-                return Ok(Line::End);
+                return Ok(match self.too_long.take() {
+                    Some(_) => Line::TooLong(None),
+                    None => Line::End,
+                });
             }
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let taken = end.map_or(bytes.len(), |at| at + 1);
-            let fits = self.line.len() + taken <= self.most_bytes;
-            if !self.skipping && fits {
-                self.line.extend_from_slice(&bytes[..taken]);
+            if self.too_long.is_none() && self.line.len() + taken > self.most_bytes {
+                let mut finder = IdFinder::default();
+                finder.take(&std::mem::take(&mut self.line));
+                self.too_long = Some(finder);
+            }
+            match &mut self.too_long {
+                Some(finder) => finder.take(&bytes[..taken]),
+                None => self.line.extend_from_slice(&bytes[..taken]),
             }
             self.read.consume(taken);
-            let was_skipping = self.skipping;
-            self.skipping = end.is_none() && (was_skipping || !fits);
-            if !was_skipping && !fits {
-                self.line.clear();
-                return Ok(Line::TooLong);
-            }
-            if end.is_some() && !was_skipping {
-                return Ok(Line::Whole);
+            if end.is_some() {
+                return Ok(match self.too_long.take() {
+                    Some(finder) => Line::TooLong(finder.found()),
+                    None => Line::Whole,
+                });
             }
         }
     }
@@ -112,9 +120,9 @@ where
             }
             match self.next().await {
                 Ok(Line::Whole) => {}
-                Ok(Line::TooLong) => {
+                Ok(Line::TooLong(id)) => {
                     let what = format!("a message has at most {} bytes", self.most_bytes);
-                    self.refuse(ErrorData::invalid_request(what, None), None);
+                    self.refuse(ErrorData::invalid_request(what, None), id);
                     continue;
                 }
                 Ok(Line::End) | Err(_) => return None,
@@ -160,7 +168,7 @@ fn read(line: &[u8]) -> Read {
     };
     let bad = |what: String, id| Read::Bad(ErrorData::invalid_request(what, None), id);
     match serde_json::from_slice::<Value>(line) {
-        Err(error) => match id_of(line) {
+        Err(error) => match IdFinder::in_line(line) {
             Some(id) => {
                 let what = format!(
                     "the message is no JSON: {error}; strings have to be whole Unicode, and numbers small"
@@ -189,52 +197,6 @@ fn read(line: &[u8]) -> Read {
         }
         Ok(_) => bad("a message is a JSON object".to_owned(), None),
     }
-}
-
-/// The id of what would be a request, if only some value in it were one: hosts
-/// send halves of surrogate pairs, and wait for an answer.
-fn id_of(line: &[u8]) -> Option<RequestId> {
-    let (mut depth, mut at) = (0_usize, 0);
-    let (mut id, mut is_request) = (None, false);
-    while let Some(byte) = line.get(at) {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.checked_sub(1)?,
-            b'"' => {
-                let end = string_end(line, at)?;
-                let name = &line[at..end];
-                at = end;
-                let value = line[at..].trim_ascii_start().strip_prefix(b":");
-                if let Some(value) = value.filter(|_| depth == 1) {
-                    is_request |= name == b"\"method\"";
-                    if name == b"\"id\"" {
-                        let value = value.trim_ascii_start();
-                        let end = match value.first() {
-                            Some(b'"') => string_end(value, 0)?,
-                            _ => value.iter().position(|byte| b",} ".contains(byte))?,
-                        };
-                        id = serde_json::from_slice(&value[..end]).ok();
-                    }
-                }
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    id.filter(|_| is_request && depth == 0)
-}
-
-/// Where the string that begins `at` is over.
-fn string_end(line: &[u8], at: usize) -> Option<usize> {
-    let mut escaped = false;
-    let rest = line.get(at + 1..)?.iter();
-    let last = rest.copied().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    last.map(|last| at + last + 2)
 }
 
 #[cfg(test)]
@@ -266,8 +228,9 @@ mod tests {
     #[tokio::test]
     async fn bad_lines_are_answered_with_their_id_and_good_ones_pass() {
         let input = format!(
-            "{PING}\r\nnot json\n[{PING}]\n{{\"jsonrpc\":\"2.0\",\"id\":9}}\n{}\n\n{PING}\n{{\"cut",
-            "x".repeat(200)
+            "{PING}\r\nnot json\n[{PING}]\n{{\"jsonrpc\":\"2.0\",\"id\":9}}\n{}\n\n{PING}\n{}\n{{\"cut",
+            "x".repeat(200),
+            PING.replace("ping\"", &format!("ping\",\"a\":\"{}\"", "x".repeat(200))),
         );
         let (frames, said) = through(input.into_bytes(), 100, 16).await;
         assert_eq!(frames, 2);
@@ -275,7 +238,7 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        assert_eq!(said.len(), 3, "{said:?}");
+        assert_eq!(said.len(), 4, "{said:?}");
         assert!(
             said[0]["error"]["message"]
                 .as_str()
@@ -283,72 +246,16 @@ mod tests {
                 .contains("batch")
         );
         assert_eq!(said[1]["id"], 9);
-        assert!(
-            said[2]["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("100")
-        );
-    }
-
-    fn id(line: &[u8]) -> Option<String> {
-        id_of(line).map(|id| id.to_string())
-    }
-
-    #[test]
-    fn a_request_that_is_no_json_is_answered() {
-        let call = |id: &str, text: &[u8]| {
-            let before =
-                format!(r#"{{"params":{{"id":4,"a":["}}"]}}, "id" : {id},"method":"x","b":"#);
-            [before.as_bytes(), text, b"}\r\n"].concat()
-        };
-        for text in [
-            &br#""\ud83d""#[..],
-            b"\"\xff\"",
-            b"1e999",
-            &[b"[".repeat(500), b"]".repeat(500)].concat(),
-        ] {
-            assert_eq!(id(&call("7", text)), Some("7".to_owned()));
-            assert_eq!(id(&call(r#""a\"}""#, text)), Some("a\"}".to_owned()));
-            let Read::Bad(error, Some(_)) = read(&call("7", text)) else {
-                panic!("{text:?} is a bad line");
-            };
-            assert_eq!(error.code.0, -32700);
-        }
-        // No request, no id, or not whole.
-        for line in [
-            &br#"{"id":1,"result":"\ud83d"}"#[..],
-            br#"{"method":"x","a":"\ud83d"}"#,
-            br#"{"method":"x","a":{"id":1,"b":"\ud83d"}}"#,
-            br#"{"id":1,"method":"x""#,
-            br#"{"id":1,"method":"x"#,
-            br#"{"id":"\ud83d","method":"x"}"#,
-            br#"{"id":1"method""#,
-            b"}",
-            b"\"",
-        ] {
-            assert_eq!(id(line), None, "{}", String::from_utf8_lossy(line));
+        for (said, id) in [(&said[2], Value::Null), (&said[3], 1.into())] {
+            assert!(
+                said["error"]["message"].as_str().unwrap().contains("100"),
+                "{said}"
+            );
+            assert_eq!(said["id"], id);
         }
     }
 
     proptest! {
-        #[test]
-        fn an_id_is_found_whatever_else_is_there(
-            text in prop::collection::vec(any::<u8>(), 0..60),
-            number: i64,
-        ) {
-            let _ = id_of(&text);
-            // What a string can hold, whether or not it is Unicode.
-            let mut text = text;
-            text.retain(|byte| !b"\"\\\n".contains(byte));
-            let line = [
-                &br#"{"a":""#[..],
-                &text,
-                format!(r#"","id":{number},"method":"x"}}"#).as_bytes(),
-            ].concat();
-            prop_assert_eq!(id(&line), Some(number.to_string()));
-        }
-
         #[test]
         fn any_bytes_between_frames_are_survived(
             lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 0..12),

@@ -89,5 +89,12 @@ fn a_line_beyond_the_bound_is_refused_and_the_server_goes_on() {
             .contains("16777216"),
         "{answer}"
     );
+    // One that would be a request is answered as that: somebody waits for it.
+    let mut call = json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call"});
+    call["params"] = json!({"arguments": {"text": "x".repeat(17 << 20), "id": 4}});
+    host.send(&call);
+    let answer = host.frame();
+    assert_eq!(answer["error"]["code"], -32600);
+    assert_eq!(answer["id"], "long");
     assert_eq!(host.ask("ping", json!({}))["result"], json!({}));
 }
