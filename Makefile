@@ -71,7 +71,8 @@ demo: release ## One command in a guest, as JSON
 fuzz: ## Parsers of what guests, models and hosts send, each FUZZ_SECONDS under libFuzzer
 	@ci/fuzz $(FUZZ_SECONDS)
 
-soak: release fuzz ## Parsers under libFuzzer and with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
+soak: release fuzz ## Tests without a guest STRESS_ROUNDS times, parsers under libFuzzer and with SOAK_CASES random inputs, the minimal kernel compiled and booted, SOAK_KILLS kills, large files and builds in workspaces, 200 MB and 500 connections through ports, 32 shells, SOAK_ROUNDS runs
+	PROPTEST_RNG_SEED=$$(date +%s) ci/test stress
 	PROPTEST_CASES=$(SOAK_CASES) cargo nextest run --release -p pyro-proto -p pyro-agent -p pyro-gateway -p pyro-engine -p pyro-mcp --lib --bins
 	PROPTEST_CASES=2000 cargo nextest run --profile vm -p pyro-agent -E 'test(any_history)'
 	PYRO_COMPILE_KERNEL=1 cargo test --release -p pyro-cli --test real_kernel -- --nocapture
