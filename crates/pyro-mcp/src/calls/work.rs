@@ -71,7 +71,7 @@ impl Asking<'_> {
     }
 
     fn command(&self, request: &Value, cancel: &Cancel) -> Result<Value> {
-        let due = Instant::now() + Duration::from_secs(WAIT_SECONDS) - MARGIN;
+        let due = Instant::now() + Duration::from_secs(WAIT_SECONDS).saturating_sub(MARGIN);
         let wait = request["wait_seconds"].as_u64().unwrap_or(WAIT_SECONDS);
         let mut begin = request.clone();
         begin["wait_seconds"] = json!(0);
