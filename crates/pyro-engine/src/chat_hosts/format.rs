@@ -1,11 +1,12 @@
 //! The formats of hosts' configurations, behind one pair of functions.
 //!
-//! Owns: which there are, the byte-order mark, where a document is wrong.
-//! Refuses: files, and formats that cannot be changed in place (Goose's YAML).
+//! Owns: which there are, the byte-order mark. Refuses: files, and formats that
+//! cannot be changed in place (Goose's YAML).
 
 use super::entry::Entry;
+use super::fault::Fault;
 use super::jsonc::{self, Dialect};
-use super::splice::{apply, position};
+use super::splice::apply;
 use super::toml;
 use serde_json::Value;
 
@@ -16,40 +17,6 @@ pub enum Format {
     Json(Dialect),
     /// TOML.
     Toml,
-}
-
-/// Why a document cannot be read or changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-    /// In a few words.
-    pub what: String,
-    /// Whether it is pyro that cannot read it, and the host may.
-    pub is_limit: bool,
-}
-
-impl Fault {
-    pub fn at(text: &str, byte: usize, what: impl Into<String>) -> Self {
-        let (line, column) = position(text, byte);
-        Self {
-            line,
-            column,
-            what: what.into(),
-            is_limit: false,
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut letters = self.what.chars();
-        let first = letters.next().map(|first| first.to_ascii_lowercase());
-        let what: String = first.into_iter().chain(letters).collect();
-        write!(f, "line {}, column {}: {what}", self.line, self.column)
-    }
 }
 
 const MARK: &str = "\u{feff}";

@@ -10,7 +10,7 @@
 //! beside it; files.
 
 use super::entry::{Change, Entry};
-use super::format::Fault;
+use super::fault::Fault;
 use super::splice::{Splice, indentation, newline};
 use jsonc_parser::ast::{self, Object, ObjectProp};
 use jsonc_parser::errors::ParseErrorKind;

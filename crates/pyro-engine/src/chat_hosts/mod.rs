@@ -22,6 +22,7 @@ pub mod connect;
 pub mod doctor;
 mod entry;
 mod far;
+mod fault;
 mod format;
 pub mod host;
 mod jsonc;

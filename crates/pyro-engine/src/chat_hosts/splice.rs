@@ -44,21 +44,6 @@ pub fn apply(text: &str, mut splices: Vec<Splice>) -> String {
     out
 }
 
-/// Where a byte is, counted from 1, as editors do.
-pub fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..byte.min(text.len())];
-    let line_start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = String::from_utf8_lossy(&before[line_start..])
-        .chars()
-        .count()
-        + 1;
-    (line, column)
-}
-
 /// The line ends of a text: those of its first line.
 pub fn newline(text: &str) -> &'static str {
     match text.find('\n') {
@@ -93,9 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_count_characters() {
-        assert_eq!(position("a\nüb", 4), (2, 2));
-        assert_eq!(position("", 0), (1, 1));
+    fn a_text_keeps_its_ways() {
         assert_eq!(newline("a\r\nb\n"), "\r\n");
         assert_eq!(indentation("  x: 1", 4), "  ");
     }

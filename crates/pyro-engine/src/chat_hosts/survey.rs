@@ -4,10 +4,11 @@
 //! is about. Refuses: writing.
 
 use super::config_file::ConfigFile;
-use super::format::{Fault, Format};
+use super::fault::Fault;
+use super::format::Format;
 use super::host::{Host, SERVER, Scope};
 use super::places::{self, Place, Surroundings};
-use super::trust;
+use super::trust::Idle;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -121,7 +122,12 @@ pub fn survey(
         .into_iter()
         .map(|place| Surveyed::at(host, place))
         .collect();
-    trust::mark_idle(host, around, &mut surveyed);
+    let user = surveyed.iter().rfind(|one| one.place.scope == Scope::User);
+    let user = user.and_then(Surveyed::bytes).unwrap_or_default();
+    let idle = Idle::by(host, around, user);
+    for one in &mut surveyed {
+        one.idle = idle.of(one.place.scope);
+    }
     Ok(surveyed)
 }
 

@@ -12,7 +12,7 @@
 //! Refuses: touching any byte beside the entry; files.
 
 use super::entry::{Change, Entry, REACHED};
-use super::format::Fault;
+use super::fault::Fault;
 use super::splice::{Splice, before_on_line, newline};
 use serde_json::Value;
 use toml_edit::{Document, Item, TableLike, Value as TomlValue};

@@ -14,24 +14,33 @@ use super::format::Format;
 use super::host::{Host, SERVER, Scope};
 use super::jsonc::Dialect;
 use super::places::Surroundings;
-use super::survey::Surveyed;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Says of each place why the host does not use an entry there.
-pub fn mark_idle(host: Host, around: &Surroundings, surveyed: &mut [Surveyed]) {
-    let user = surveyed.iter().rfind(|one| one.place.scope == Scope::User);
-    let user = user.and_then(Surveyed::bytes).unwrap_or_default();
-    let (everywhere, project) = match host {
-        Host::ClaudeCode => claude_code(around, user),
-        Host::Codex => (None, codex(around, user)),
-        Host::OpenCode => (None, None),
-    };
-    for one in surveyed {
-        let brought = project
-            .clone()
-            .filter(|_| one.place.scope == Scope::Project);
-        one.idle = everywhere.clone().or(brought);
+/// Why a host does not use entries that are there.
+pub struct Idle {
+    everywhere: Option<String>,
+    project: Option<String>,
+}
+
+impl Idle {
+    /// By the host's `user` file, as it is, and its settings.
+    pub fn by(host: Host, around: &Surroundings, user: &[u8]) -> Self {
+        let (everywhere, project) = match host {
+            Host::ClaudeCode => claude_code(around, user),
+            Host::Codex => (None, codex(around, user)),
+            Host::OpenCode => (None, None),
+        };
+        Self {
+            everywhere,
+            project,
+        }
+    }
+
+    /// Why not one of this scope.
+    pub fn of(&self, scope: Scope) -> Option<String> {
+        let brought = || self.project.clone().filter(|_| scope == Scope::Project);
+        self.everywhere.clone().or_else(brought)
     }
 }
 

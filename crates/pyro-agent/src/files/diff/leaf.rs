@@ -16,7 +16,6 @@
 //! A file that changes meanwhile is shown as it was read; what was read is
 //! what is announced.
 
-use super::tree::is_gone;
 use super::{Answer, Trees};
 use crate::files::fault::{about, at, io};
 use crate::files::place::{Root, kind};
@@ -230,6 +229,11 @@ fn same(old: &mut File, new: &mut File, path: &[u8], answer: &Answer<'_>) -> Res
             return Ok(true);
         }
     }
+}
+
+/// Whether it is no more than a name that has gone or become something else.
+pub fn is_gone(error: &Failed) -> bool {
+    matches!(&*error.code, "not_found" | "wrong_kind" | "symlink")
 }
 
 /// What is there; a folder above that is none any more leaves nothing.

@@ -19,7 +19,7 @@
 //! set through the overlay; whatever a guest's root writes into the layer by
 //! other ways, it changes what is found, not where is looked.
 
-use super::leaf::{Below, leaf};
+use super::leaf::{Below, is_gone, leaf};
 use super::{Answer, Seeded, Trees};
 use crate::files::fault::{about, at};
 use crate::files::place::{Root, kind};
@@ -53,11 +53,6 @@ pub fn must_exist(trees: &Trees, top: &[u8]) -> Result<(), Failed> {
         }
     }
     Err(refused)
-}
-
-/// Whether it is no more than a name that has gone or become something else.
-pub fn is_gone(error: &Failed) -> bool {
-    matches!(&*error.code, "not_found" | "wrong_kind" | "symlink")
 }
 
 /// Compares `top` and what is below.
