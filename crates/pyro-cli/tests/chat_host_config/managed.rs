@@ -112,6 +112,8 @@ fn claude_code_is_not_ok_when_it_is_not_allowed() {
     let claude = host(&site, 0).unwrap();
     assert_eq!(claude["status"], "drifted", "{claude}");
     assert_eq!(claude["repairable"], false, "{claude}");
+    let of = "its entry is that of /etc/claude-code/managed-mcp.json, which no repair writes";
+    assert!(details(&claude).contains(of), "{claude}");
     let text = run_as_text(&site, &["doctor"]).unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     let repair = "Repair: pyro host repair";

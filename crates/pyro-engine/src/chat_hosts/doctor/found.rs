@@ -87,7 +87,10 @@ impl<'a> Found<'a> {
         }
         // Without pyro in it, that file refuses every other entry.
         if let Some((path, Some(entry))) = managed::exclusive(host, around) {
-            found.elsewhere(entry, shown(&path), Origin::Managed);
+            let path = shown(&path);
+            let said = format!("its entry is that of {path}, which no repair writes");
+            found.said.push(said);
+            found.elsewhere(entry, path, Origin::Managed);
         }
         found
     }
