@@ -195,3 +195,30 @@ fn one_that_nobody_uses_is_powered_off_and_woken_by_a_command() {
         text(&output.stderr)
     );
 }
+
+#[test]
+fn one_that_is_being_powered_off_says_why() {
+    let desk = Desk::new();
+    desk.create("slow");
+    // Takes the whole patience of a power-off.
+    let stubborn = "trap '' TERM; sleep 300";
+    desk.ask(&[
+        "exec",
+        "slow",
+        "--wait-seconds",
+        "0",
+        "--",
+        "sh",
+        "-c",
+        stubborn,
+    ]);
+    let mut stop = desk.place.pyro(&["workspace", "stop", "slow", "--json"]);
+    let mut stop = stop.stdout(Stdio::null()).spawn().unwrap();
+    eventually("it is not used any more", || {
+        desk.done(&["list"])["workspaces"][0]["state"] == "stopped"
+    });
+    let seen = desk.done(&["status", "slow"]);
+    let is_off = stop.try_wait().unwrap().is_some();
+    assert_eq!(seen["stop_reason"], "requested", "{is_off}: {seen}");
+    assert!(stop.wait().unwrap().success());
+}

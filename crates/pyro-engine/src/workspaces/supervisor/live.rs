@@ -216,6 +216,11 @@ impl Live {
     }
 
     fn happened(&self, happening: Happening) -> Result<()> {
+        self.happened_with(happening, |_| {})
+    }
+
+    /// The same with what else the record has to say of it.
+    fn happened_with(&self, happening: Happening, more: impl FnOnce(&mut Record)) -> Result<()> {
         let phase = lock(&self.record).phase;
         let Some(next) = phase.after(happening) else {
             return Err(Error::runtime(
@@ -224,7 +229,10 @@ impl Live {
             )
             .hint("look at it with pyro workspace status"));
         };
-        self.change(|record| record.phase = next)
+        self.change(|record| {
+            record.phase = next;
+            more(record);
+        })
     }
 
     fn stopped(&self, reason: StopReason, error: Option<String>) {
@@ -424,7 +432,9 @@ impl Live {
     pub(super) fn stop(&self, reason: StopReason) -> Workspace {
         let _life = lock(&self.life);
         if let Some(guest) = self.set_guest(None) {
-            if let Err(error) = self.happened(Happening::StopAsked) {
+            // Shown as stopped from here on, and that may take a while.
+            let why = |record: &mut Record| record.stop_reason = Some(reason);
+            if let Err(error) = self.happened_with(Happening::StopAsked, why) {
                 tracing::warn!("the record was not written: {error}");
             }
             // An interactive shell ignores TERM.
